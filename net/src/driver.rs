@@ -1,0 +1,197 @@
+//! Which kernel interface this machine offers, chosen once at start, with the reason in words.
+//!
+//! Docker's default seccomp profile (from Docker 25 on), a sysctl or an old kernel may refuse
+//! io_uring, so epoll is a main path and not an afterthought.
+//!
+//! What it does not do: run anything; [`crate::Runtime`] does.
+
+use std::{fmt, io, str::FromStr};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DriverChoice {
+    /// io_uring where it works, else epoll.
+    #[default]
+    Auto,
+    /// io_uring or an error.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
+impl FromStr for DriverChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "io_uring" => Ok(Self::Uring),
+            "epoll" => Ok(Self::Epoll),
+            other => Err(format!(
+                "unknown driver '{other}': use auto, io_uring or epoll"
+            )),
+        }
+    }
+}
+
+/// What runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriverKind {
+    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN.
+    Uring,
+    /// One epoll instance per core, edge-triggered.
+    Epoll,
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uring => "io_uring",
+            Self::Epoll => "epoll",
+        })
+    }
+}
+
+/// The driver that won and why the other did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Driver {
+    /// What runs.
+    pub kind: DriverKind,
+    /// One sentence for the log.
+    pub reason: String,
+}
+
+/// `--driver io_uring` was asked for and the kernel refuses it.
+#[derive(Debug, thiserror::Error)]
+#[error("io_uring was asked for but cannot be used: {0}; use --driver auto or epoll")]
+pub struct SelectError(String);
+
+impl Driver {
+    /// Chooses the driver by trying to set up a ring like those that the workers will use.
+    ///
+    /// # Errors
+    /// Only for [`DriverChoice::Uring`] where the kernel refuses it.
+    pub fn select(choice: DriverChoice) -> Result<Self, SelectError> {
+        if choice == DriverChoice::Epoll {
+            return Ok(Self {
+                kind: DriverKind::Epoll,
+                reason: "epoll was asked for".to_owned(),
+            });
+        }
+        match (probe_uring(), choice) {
+            (Ok(()), _) => Ok(Self {
+                kind: DriverKind::Uring,
+                reason: "the kernel allows io_uring with single issuer and deferred task run"
+                    .to_owned(),
+            }),
+            (Err(why), DriverChoice::Uring) => Err(SelectError(why)),
+            (Err(why), _) => Ok(Self {
+                kind: DriverKind::Epoll,
+                reason: format!("io_uring cannot be used: {why}"),
+            }),
+        }
+    }
+}
+
+/// The ring flags of every worker. DEFER_TASKRUN (Linux 6.1) runs completions only when the
+/// thread asks for them, which halved the cost of wake-ups in measurements; a ring without it
+/// is slower than epoll, so such a kernel gets epoll.
+pub(crate) fn ring_builder() -> io_uring::Builder {
+    let mut builder = io_uring::IoUring::builder();
+    builder
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_cqsize(RING_ENTRIES * 4)
+        .dontfork();
+    builder
+}
+
+/// Submission queue length of a worker's ring, in entries. The completion queue is four times
+/// that, since every connection may have a receive in flight.
+pub(crate) const RING_ENTRIES: u32 = 1024;
+
+/// The operations that the back end uses, by name and opcode.
+const OPERATIONS: [(&str, u8); 8] = {
+    use io_uring::opcode::{Accept, AsyncCancel, Close, Connect, PollAdd, Recv, Send, Timeout};
+    [
+        ("accept", Accept::CODE),
+        ("async cancel", AsyncCancel::CODE),
+        ("close", Close::CODE),
+        ("connect", Connect::CODE),
+        ("poll", PollAdd::CODE),
+        ("receive", Recv::CODE),
+        ("send", Send::CODE),
+        ("timeout", Timeout::CODE),
+    ]
+};
+
+fn probe_uring() -> Result<(), String> {
+    let ring = ring_builder()
+        .build(RING_ENTRIES)
+        .map_err(|error| explain(&error))?;
+    let mut probe = io_uring::Probe::new();
+    ring.submitter()
+        .register_probe(&mut probe)
+        .map_err(|error| explain(&error))?;
+    match OPERATIONS
+        .iter()
+        .find(|(_, code)| !probe.is_supported(*code))
+    {
+        Some((name, _)) => Err(format!("this kernel lacks its {name} operation")),
+        None => Ok(()),
+    }
+}
+
+/// Turns the errno of io_uring_setup(2) into its likely cause and cure.
+fn explain(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => match std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled") {
+            Ok(value) if value.trim() != "0" => format!(
+                "sysctl kernel.io_uring_disabled is {}; set it to 0 to allow io_uring",
+                value.trim()
+            ),
+            _ => "permission denied, most likely by a container's seccomp profile \
+                  (Docker 25 and later block it by default)"
+                .to_owned(),
+        },
+        Some(libc::ENOSYS) => "this kernel has no io_uring".to_owned(),
+        Some(libc::EINVAL) => {
+            "this kernel lacks single issuer or deferred task run (Linux 6.1 has both)".to_owned()
+        }
+        Some(libc::ENOMEM) => {
+            "not enough lockable memory; raise ulimit -l or the service's LimitMEMLOCK".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epoll_is_always_there() {
+        let driver = Driver::select(DriverChoice::Epoll).unwrap();
+        assert_eq!(driver.kind, DriverKind::Epoll);
+    }
+
+    #[test]
+    fn auto_always_finds_one_and_says_why() {
+        let driver = Driver::select(DriverChoice::Auto).unwrap();
+        assert!(!driver.reason.is_empty());
+    }
+
+    #[test]
+    fn a_refusal_is_explained_with_its_cure() {
+        let text = explain(&io::Error::from_raw_os_error(libc::ENOSYS));
+        assert_eq!(text, "this kernel has no io_uring");
+        let text = explain(&io::Error::from_raw_os_error(libc::ENOMEM));
+        assert!(text.contains("ulimit -l"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_driver_is_refused_with_the_known_ones() {
+        let error = DriverChoice::from_str("kqueue").unwrap_err();
+        assert!(error.contains("auto, io_uring or epoll"), "{error}");
+    }
+}

@@ -1,0 +1,105 @@
+//! Listening sockets: TCP with SO_REUSEPORT so that each core has its own, Unix by path.
+//!
+//! What it does not do: accept in a loop or decide what to do when descriptors run out; the
+//! worker does.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::{Stream, fd::set_nonblocking_if_needed};
+
+/// Connections that the kernel holds for us before we accept them (capped by
+/// net.core.somaxconn).
+const BACKLOG: i32 = 4096;
+
+/// Binds a TCP listener. With `share_port`, other sockets of this user may bind the same address
+/// and the kernel spreads connections over them (SO_REUSEPORT, socket(7)).
+///
+/// # Errors
+/// What bind(2) or listen(2) answered: address in use, no permission, unknown address.
+pub fn bind_tcp(address: SocketAddr, share_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share_port)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Binds a listener at a path of the file system, which must not exist yet.
+///
+/// # Errors
+/// What bind(2) answered: exists already, no permission, or a path over 107 bytes.
+pub fn bind_unix(path: &Path) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.cloexec(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// A listening socket on this core's runtime.
+pub struct Listener {
+    inner: Inner,
+}
+
+enum Inner {
+    Tcp(monoio::net::TcpListener),
+    Unix(monoio::net::UnixListener),
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.inner {
+            Inner::Tcp(_) => "Listener(tcp)",
+            Inner::Unix(_) => "Listener(unix)",
+        })
+    }
+}
+
+impl Listener {
+    /// Takes over a bound, listening socket. Call it on the runtime's thread.
+    ///
+    /// # Errors
+    /// When the socket is neither TCP nor Unix, or cannot be registered.
+    pub fn new(socket: Socket) -> io::Result<Self> {
+        set_nonblocking_if_needed(socket.as_fd())?;
+        let domain = socket.domain()?;
+        let fd = OwnedFd::from(socket);
+        let inner = if domain == Domain::UNIX {
+            Inner::Unix(monoio::net::UnixListener::from_std(fd.into())?)
+        } else {
+            Inner::Tcp(monoio::net::TcpListener::from_std(fd.into())?)
+        };
+        Ok(Self { inner })
+    }
+
+    /// Waits for the next connection. The address is that of a TCP peer.
+    ///
+    /// # Errors
+    /// What accept(2) answered; `EMFILE` and `ENFILE` pass when descriptors are free again, and
+    /// `ECONNABORTED` concerns only the connection that is gone.
+    pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // Replies are written whole: waiting for more (Nagle) only adds latency.
+                stream.set_nodelay(true)?;
+                Ok((Stream::from_tcp(stream), Some(peer)))
+            }
+            Inner::Unix(listener) => {
+                let (stream, _unnamed) = listener.accept().await?;
+                Ok((Stream::from_unix(stream), None))
+            }
+        }
+    }
+}

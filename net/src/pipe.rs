@@ -1,0 +1,94 @@
+//! The parent's ends of the pipes to a process.
+//!
+//! A pipe is read and written with plain non-blocking calls and polled only when it would block:
+//! most of a child's output is there by the time it is asked for.
+
+use std::{io, os::fd::OwnedFd};
+
+use crate::{Chunk, ChunkMut, Readiness};
+
+/// The read end of a pipe.
+#[derive(Debug)]
+pub struct PipeReader {
+    readiness: Readiness,
+}
+
+impl PipeReader {
+    /// Takes the descriptor over.
+    ///
+    /// # Errors
+    /// When it cannot be polled.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            readiness: Readiness::new(fd)?,
+        })
+    }
+
+    /// Waits for the next bytes; an empty chunk says that every write end is closed.
+    /// Nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    /// What read(2) answered.
+    pub async fn recv(&mut self) -> io::Result<Chunk> {
+        let mut buffer = ChunkMut::new();
+        loop {
+            match self.readiness.try_read(&mut buffer) {
+                Ok(_) => return Ok(buffer.freeze()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.readable().await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What is there now, without waiting: `None` when nothing is, an empty chunk at the end.
+    ///
+    /// # Errors
+    /// What read(2) answered.
+    pub fn try_recv(&mut self) -> io::Result<Option<Chunk>> {
+        let mut buffer = ChunkMut::new();
+        match self.readiness.try_read(&mut buffer) {
+            Ok(_) => Ok(Some(buffer.freeze())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The write end of a pipe. Dropping it is the end of file for the reader.
+#[derive(Debug)]
+pub struct PipeWriter {
+    readiness: Readiness,
+}
+
+impl PipeWriter {
+    /// Takes the descriptor over.
+    ///
+    /// # Errors
+    /// When it cannot be polled.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            readiness: Readiness::new(fd)?,
+        })
+    }
+
+    /// Writes the whole chunk, waiting for the reader as need be.
+    ///
+    /// # Errors
+    /// What write(2) answered; `BrokenPipe` when the reader closed its end.
+    pub async fn send(&mut self, mut chunk: Chunk) -> io::Result<()> {
+        while !chunk.is_empty() {
+            match self.readiness.try_write(&chunk) {
+                Ok(count) => chunk.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.writable().await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! One executor for one thread.
+//!
+//! What it does not do: move a task to another thread, or know what the tasks are for.
+
+use std::{future::Future, io};
+
+use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
+
+use crate::{
+    Driver, DriverKind,
+    driver::{RING_ENTRIES, ring_builder},
+    timer,
+};
+
+/// The executor and its driver. Make it on the thread that runs it: the ring has one issuer.
+pub struct Runtime {
+    inner: Inner,
+}
+
+enum Inner {
+    Uring(monoio::Runtime<TimeDriver<IoUringDriver>>),
+    Epoll(monoio::Runtime<TimeDriver<LegacyDriver>>),
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.inner {
+            Inner::Uring(_) => DriverKind::Uring,
+            Inner::Epoll(_) => DriverKind::Epoll,
+        };
+        f.debug_struct("Runtime").field("driver", &kind).finish()
+    }
+}
+
+impl Runtime {
+    /// Makes the executor for this thread.
+    ///
+    /// # Errors
+    /// What io_uring_setup(2) or epoll_create(2) answered: no memory or no descriptors left.
+    pub fn new(driver: &Driver) -> io::Result<Self> {
+        let inner = match driver.kind {
+            DriverKind::Uring => Inner::Uring(
+                RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
+                    .uring_builder(ring_builder())
+                    .with_entries(RING_ENTRIES)
+                    .build()?,
+            ),
+            DriverKind::Epoll => {
+                Inner::Epoll(RuntimeBuilder::<TimeDriver<LegacyDriver>>::new().build()?)
+            }
+        };
+        Ok(Self { inner })
+    }
+
+    /// Runs `main`, and the tasks that it spawns, until `main` ends. Tasks that are still there
+    /// then are dropped with the runtime.
+    pub fn block_on<F: Future>(&mut self, main: F) -> F::Output {
+        let main = async {
+            spawn(timer::sweep());
+            main.await
+        };
+        match &mut self.inner {
+            Inner::Uring(runtime) => runtime.block_on(main),
+            Inner::Epoll(runtime) => runtime.block_on(main),
+        }
+    }
+}
+
+/// Starts a task on this thread's executor.
+///
+/// # Panics
+/// Outside [`Runtime::block_on`].
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    drop(monoio::spawn(task));
+}
+
+/// Whether the current thread's descriptors must be non-blocking (epoll) or not (io_uring).
+pub(crate) fn wants_nonblocking() -> bool {
+    monoio::utils::is_legacy()
+}

@@ -1,0 +1,282 @@
+//! A connected socket in two halves that can be used at the same time.
+//!
+//! What it does not do: set deadlines (race it against a [`crate::Timer`]), or buffer.
+
+use std::{
+    cell::UnsafeCell,
+    future::pending,
+    io,
+    mem::MaybeUninit,
+    net::Shutdown,
+    os::fd::{AsRawFd, RawFd},
+    path::Path,
+    rc::{Rc, Weak},
+    time::Duration,
+};
+
+use monoio::{
+    io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable},
+    net::{TcpStream, UnixStream},
+};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use crate::{
+    Chunk, ChunkMut, Endpoint,
+    fd::{Readiness, borrow_socket},
+    timer::sleep,
+};
+
+/// A connection. Dropping it closes it.
+#[derive(Debug)]
+pub struct Stream {
+    /// The half that reads.
+    pub receiver: Receiver,
+    /// The half that writes.
+    pub sender: Sender,
+}
+
+impl Stream {
+    /// Connects, with TCP_NODELAY.
+    ///
+    /// # Errors
+    /// What connect(2) answered.
+    pub async fn connect(to: &Endpoint) -> io::Result<Self> {
+        match to {
+            Endpoint::Tcp(address) => {
+                let stream = TcpStream::connect_addr(*address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Self::from_tcp(stream))
+            }
+            Endpoint::Unix(path) => Ok(Self::from_unix(connect_unix(path).await?)),
+        }
+    }
+
+    pub(crate) fn from_tcp(stream: TcpStream) -> Self {
+        let fd = stream.as_raw_fd();
+        let (read, write) = stream.into_split();
+        Self {
+            receiver: Receiver {
+                half: ReadHalf::Tcp(read),
+                fd,
+            },
+            sender: Sender {
+                half: WriteHalf::Tcp(write),
+                fd,
+            },
+        }
+    }
+
+    pub(crate) fn from_unix(stream: UnixStream) -> Self {
+        let fd = stream.as_raw_fd();
+        let (read, write) = stream.into_split();
+        Self {
+            receiver: Receiver {
+                half: ReadHalf::Unix(read),
+                fd,
+            },
+            sender: Sender {
+                half: WriteHalf::Unix(write),
+                fd,
+            },
+        }
+    }
+
+    /// Whether an idle connection can still be used: the peer neither closed it nor sent
+    /// anything that nobody asked for. Costs one recv(2) with MSG_PEEK.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.receiver.peek() == Peek::Nothing
+    }
+}
+
+/// connect(2) to a Unix socket either succeeds at once or says that the backlog is full (EAGAIN),
+/// and the kernel offers no readiness to wait for then: so try again, a little later each time.
+/// The caller's deadline ends it.
+async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let address = SockAddr::unix(path)?;
+    let mut pause = Duration::from_micros(500);
+    loop {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+        match socket.connect(&address) {
+            Ok(()) => {
+                socket.set_nonblocking(crate::runtime::wants_nonblocking())?;
+                return UnixStream::from_std(std::os::fd::OwnedFd::from(socket).into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(50));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The reading half of a [`Stream`].
+#[derive(Debug)]
+pub struct Receiver {
+    half: ReadHalf,
+    fd: RawFd,
+}
+
+#[derive(Debug)]
+enum ReadHalf {
+    Tcp(OwnedReadHalf<TcpStream>),
+    Unix(OwnedReadHalf<UnixStream>),
+}
+
+/// What a look at the socket's receive queue shows.
+#[derive(Debug, PartialEq, Eq)]
+enum Peek {
+    Nothing,
+    Bytes,
+    Closed,
+}
+
+impl Receiver {
+    /// Waits for the next bytes; an empty chunk is the end of the stream.
+    ///
+    /// Dropping the future before it ends may lose bytes that had arrived: do so only when the
+    /// connection is not read any more.
+    ///
+    /// # Errors
+    /// What recv(2) answered, `ConnectionReset` above all.
+    pub async fn recv(&mut self) -> io::Result<Chunk> {
+        let buffer = ChunkMut::new();
+        let (result, buffer) = match &mut self.half {
+            ReadHalf::Tcp(half) => half.read(buffer).await,
+            ReadHalf::Unix(half) => half.read(buffer).await,
+        };
+        result?;
+        Ok(buffer.freeze())
+    }
+
+    /// A watch that tells when the peer goes away while nobody reads from it.
+    ///
+    /// # Errors
+    /// When no descriptor is left for it.
+    pub fn watch(&self) -> io::Result<HangUp> {
+        // A descriptor of its own: the driver keys its registrations by descriptor.
+        let copy = borrow_socket(self.fd, self).try_clone_to_owned()?;
+        Ok(HangUp {
+            readiness: Readiness::new(copy)?,
+        })
+    }
+
+    /// A handle with which another task of this thread can end the reading.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper {
+            owner: match &self.half {
+                ReadHalf::Tcp(half) => WeakHalf::Tcp(Rc::downgrade(&half.0)),
+                ReadHalf::Unix(half) => WeakHalf::Unix(Rc::downgrade(&half.0)),
+            },
+            fd: self.fd,
+        }
+    }
+
+    fn peek(&self) -> Peek {
+        peek(&SockRef::from(&borrow_socket(self.fd, self)))
+    }
+}
+
+fn peek(socket: &SockRef<'_>) -> Peek {
+    let mut byte = [MaybeUninit::uninit(); 1];
+    match socket.recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+        Ok(0) => Peek::Closed,
+        Ok(_) => Peek::Bytes,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Peek::Nothing,
+        Err(_) => Peek::Closed,
+    }
+}
+
+/// Waits for the end of the peer's stream without reading from it.
+#[derive(Debug)]
+pub struct HangUp {
+    readiness: Readiness,
+}
+
+impl HangUp {
+    /// Ends when the peer has closed its side or reset the connection. When it sends bytes in
+    /// place of that (a pipelined request), the watch cannot see past them and never ends.
+    pub async fn hung_up(&self) {
+        if self.readiness.readable().await.is_ok() {
+            let socket = borrow_socket(self.readiness.as_raw_fd(), self);
+            if peek(&SockRef::from(&socket)) == Peek::Bytes {
+                pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Ends the reading of a connection from outside: a pending or later [`Receiver::recv`] yields
+/// what has arrived and then the end of the stream, so no byte is lost.
+#[derive(Debug)]
+pub struct Stopper {
+    owner: WeakHalf,
+    fd: RawFd,
+}
+
+#[derive(Debug)]
+enum WeakHalf {
+    Tcp(Weak<UnsafeCell<TcpStream>>),
+    Unix(Weak<UnsafeCell<UnixStream>>),
+}
+
+impl Stopper {
+    /// shutdown(2) of the reading side; nothing if the connection is gone already.
+    pub fn stop(&self) {
+        // The upgraded half keeps the descriptor open during the call.
+        match &self.owner {
+            WeakHalf::Tcp(weak) => weak.upgrade().map(|half| self.shut_down(&half)),
+            WeakHalf::Unix(weak) => weak.upgrade().map(|half| self.shut_down(&half)),
+        };
+    }
+
+    fn shut_down<T>(&self, owner: &T) {
+        let socket = borrow_socket(self.fd, owner);
+        // The error says that the peer was faster: the reading ends by itself.
+        SockRef::from(&socket).shutdown(Shutdown::Read).ok();
+    }
+}
+
+/// The writing half of a [`Stream`].
+#[derive(Debug)]
+pub struct Sender {
+    half: WriteHalf,
+    fd: RawFd,
+}
+
+#[derive(Debug)]
+enum WriteHalf {
+    Tcp(OwnedWriteHalf<TcpStream>),
+    Unix(OwnedWriteHalf<UnixStream>),
+}
+
+impl Sender {
+    /// Writes the whole chunk.
+    ///
+    /// # Errors
+    /// What send(2) answered: `BrokenPipe` or `ConnectionReset` when the peer is gone.
+    pub async fn send(&mut self, mut chunk: Chunk) -> io::Result<()> {
+        while !chunk.is_empty() {
+            let (result, back) = match &mut self.half {
+                WriteHalf::Tcp(half) => half.write(chunk).await,
+                WriteHalf::Unix(half) => half.write(chunk).await,
+            };
+            chunk = back;
+            match result? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => chunk.advance(count),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will be sent (FIN); the other direction stays open.
+    ///
+    /// # Errors
+    /// What shutdown(2) answered.
+    pub fn finish(&mut self) -> io::Result<()> {
+        SockRef::from(&borrow_socket(self.fd, self)).shutdown(Shutdown::Write)
+    }
+}

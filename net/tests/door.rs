@@ -1,0 +1,242 @@
+//! The door of `net`, tried under each driver: whatever runs behind it, a caller sees the same.
+
+#![expect(
+    clippy::tests_outside_test_module,
+    reason = "an integration test is a test module"
+)]
+
+use std::{
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use net::{
+    Chunk, Driver, DriverChoice, Either, Endpoint, Listener, PipeReader, PipeWriter, Runtime,
+    Stream, Timer, race,
+};
+
+/// Runs one body under each driver that this kernel offers.
+macro_rules! under_each_driver {
+    ($($name:ident => $body:expr;)*) => {
+        mod io_uring { $(#[test] fn $name() {
+            match Driver::select(DriverChoice::Uring) {
+                Ok(driver) => Runtime::new(&driver).unwrap().block_on($body()),
+                // Stated, not hidden: the epoll half of the suite always runs.
+                Err(error) => eprintln!("io_uring half not run: {error}"),
+            }
+        })* use super::*; }
+        mod epoll { $(#[test] fn $name() {
+            let driver = Driver::select(DriverChoice::Epoll).unwrap();
+            Runtime::new(&driver).unwrap().block_on($body());
+        })* use super::*; }
+    };
+}
+
+under_each_driver! {
+    a_large_message_crosses_tcp_whole => large_message_over_tcp;
+    a_large_message_crosses_a_unix_socket_whole => large_message_over_unix;
+    a_closed_peer_is_an_empty_chunk => closed_peer;
+    a_refused_connection_is_an_error => refused;
+    a_hang_up_is_seen_while_nobody_reads => hang_up;
+    a_stopped_receiver_yields_what_has_arrived_and_then_ends => stopped;
+    a_timer_fires_after_its_deadline_and_can_be_set_again => timer;
+    a_timer_that_was_cleared_never_fires => cleared_timer;
+    a_pipe_carries_more_than_it_holds => pipe;
+    a_bell_rung_by_another_thread_wakes_this_one => bell;
+    an_idle_connection_is_quiet_until_bytes_arrive => quiet;
+}
+
+fn listen_tcp() -> (Listener, Endpoint) {
+    let socket = net::bind_tcp(SocketAddr::from(([127, 0, 0, 1], 0)), true).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (Listener::new(socket).unwrap(), Endpoint::Tcp(address))
+}
+
+async fn pair() -> (Stream, Stream) {
+    let (listener, endpoint) = listen_tcp();
+    let client = Stream::connect(&endpoint).await.unwrap();
+    let (server, peer) = listener.accept().await.unwrap();
+    assert!(peer.is_some());
+    (client, server)
+}
+
+/// Fails the test when the future takes longer than any sane machine needs.
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    match race(future, net::sleep(Duration::from_secs(20))).await {
+        Either::First(output) => output,
+        Either::Second(()) => panic!("took longer than 20 s"),
+    }
+}
+
+async fn exchange(listener: Listener, endpoint: Endpoint) {
+    const TOTAL: usize = 3_000_000;
+    net::spawn(async move {
+        let (mut server, _peer) = listener.accept().await.unwrap();
+        loop {
+            let chunk = server.receiver.recv().await.unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            server.sender.send(chunk).await.unwrap();
+        }
+    });
+    let Stream {
+        mut receiver,
+        mut sender,
+    } = Stream::connect(&endpoint).await.unwrap();
+    net::spawn(async move {
+        let block: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        for _ in 0..TOTAL / block.len() {
+            sender.send(Chunk::copied(&block)).await.unwrap();
+        }
+        sender.finish().unwrap();
+        // Keeps the half alive until the other end has seen the FIN.
+        net::sleep(Duration::from_millis(1)).await;
+    });
+    let mut received = Vec::new();
+    within(async {
+        loop {
+            let chunk = receiver.recv().await.unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            received.extend_from_slice(&chunk);
+        }
+    })
+    .await;
+    assert_eq!(received.len(), TOTAL);
+    assert!(
+        received
+            .chunks(10_000)
+            .all(|b| b.iter().zip((0..=255).cycle()).all(|(a, b)| *a == b))
+    );
+}
+
+async fn large_message_over_tcp() {
+    let (listener, endpoint) = listen_tcp();
+    exchange(listener, endpoint).await;
+}
+
+async fn large_message_over_unix() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = Listener::new(net::bind_unix(&path).unwrap()).unwrap();
+    exchange(listener, Endpoint::Unix(path)).await;
+}
+
+async fn closed_peer() {
+    let (mut client, server) = pair().await;
+    drop(server);
+    assert!(within(client.receiver.recv()).await.unwrap().is_empty());
+}
+
+async fn refused() {
+    let (listener, endpoint) = listen_tcp();
+    drop(listener);
+    assert!(within(Stream::connect(&endpoint)).await.is_err());
+    assert!(
+        within(Stream::connect(&Endpoint::Unix("/nonexistent".into())))
+            .await
+            .is_err()
+    );
+}
+
+async fn hang_up() {
+    let (client, server) = pair().await;
+    let watch = server.receiver.watch().unwrap();
+    match race(watch.hung_up(), net::sleep(Duration::from_millis(30))).await {
+        Either::First(()) => panic!("the peer is still there"),
+        Either::Second(()) => {}
+    }
+    drop(client);
+    within(watch.hung_up()).await;
+}
+
+async fn stopped() {
+    let (mut client, mut server) = pair().await;
+    client.sender.send(Chunk::copied(b"arrived")).await.unwrap();
+    let stopper = server.receiver.stopper();
+    let mut seen = Vec::new();
+    within(async {
+        // Not before the bytes are there: the test is about those that had arrived.
+        while server.is_quiet() {
+            net::sleep(Duration::from_millis(1)).await;
+        }
+        stopper.stop();
+        loop {
+            let chunk = server.receiver.recv().await.unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            seen.extend_from_slice(&chunk);
+        }
+    })
+    .await;
+    assert_eq!(seen, b"arrived");
+    drop(server);
+    stopper.stop();
+}
+
+async fn timer() {
+    let timer = Timer::new();
+    for _ in 0..2 {
+        let start = Instant::now();
+        timer.set(Duration::from_millis(40));
+        within(timer.expired()).await;
+        assert!(start.elapsed() >= Duration::from_millis(40));
+    }
+}
+
+async fn cleared_timer() {
+    let timer = Timer::new();
+    timer.set(Duration::from_millis(20));
+    timer.clear();
+    let fired = race(timer.expired(), net::sleep(Duration::from_millis(80))).await;
+    assert_eq!(fired, Either::Second(()));
+}
+
+async fn pipe() {
+    const TOTAL: usize = 1_000_000;
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut reader = PipeReader::new(OwnedFd::from(reader)).unwrap();
+    let mut writer = PipeWriter::new(OwnedFd::from(writer)).unwrap();
+    net::spawn(async move {
+        for _ in 0..TOTAL / 1000 {
+            writer.send(Chunk::copied(&[7; 1000])).await.unwrap();
+        }
+    });
+    let mut count = 0;
+    within(async {
+        loop {
+            let chunk = reader.recv().await.unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            count += chunk.len();
+        }
+    })
+    .await;
+    assert_eq!(count, TOTAL);
+}
+
+async fn bell() {
+    let (ringer, bell) = net::bell().unwrap();
+    let thread = std::thread::spawn(move || ringer.ring());
+    let mut rung = false;
+    within(bell.listen(|| rung = true)).await.unwrap();
+    thread.join().unwrap();
+    assert!(rung);
+}
+
+async fn quiet() {
+    let (mut client, server) = pair().await;
+    assert!(server.is_quiet());
+    client.sender.send(Chunk::copied(b"x")).await.unwrap();
+    within(async {
+        while server.is_quiet() {
+            net::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
