@@ -1,1 +1,13 @@
-//! gateway
+//! The gateway: an io_uring data plane that carries requests, and a control plane that decides
+//! where they go.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod limits;
+pub mod metrics;
+pub mod route;
+pub mod shared;
+pub mod snapshot;
+
+pub use config::Config;

@@ -1,0 +1,54 @@
+//! Every limit of the gateway, with its unit in its name.
+
+use std::time::Duration;
+
+/// Limits of the data plane. All have defaults that suit a small machine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest request or response head, in bytes (431 or 502 beyond).
+    pub head_bytes_max: usize,
+    /// Most header lines in a head.
+    pub headers_max: usize,
+    /// Longest request target, in bytes (414 beyond).
+    pub target_bytes_max: usize,
+    /// Largest request body, in bytes (413 beyond); none by default, since bodies are streamed.
+    pub body_bytes_max: Option<u64>,
+    /// From the first byte of a request head to its last.
+    pub head_timeout: Duration,
+    /// Between two requests on a connection.
+    pub idle_timeout: Duration,
+    /// Between two pieces of a body, in either direction, the other side being slow.
+    pub body_timeout: Duration,
+    /// For a connection to a replica.
+    pub connect_timeout: Duration,
+    /// From the end of the request to the first byte of the answer.
+    pub upstream_timeout: Duration,
+    /// How long a client that has closed its sending side may still get its answer.
+    pub half_close_timeout: Duration,
+    /// How long requests in flight may take after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Idle connections kept per replica and core.
+    pub pool_idle_max: usize,
+    /// How long a connection may wait in the pool.
+    pub pool_idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes_max: 64 * 1024,
+            headers_max: 100,
+            target_bytes_max: 16 * 1024,
+            body_bytes_max: None,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(5),
+            upstream_timeout: Duration::from_secs(60),
+            half_close_timeout: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(30),
+            pool_idle_max: 128,
+            pool_idle_timeout: Duration::from_secs(60),
+        }
+    }
+}

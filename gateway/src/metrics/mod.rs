@@ -1,0 +1,8 @@
+//! Numbers: counted by one writer per core, summed when somebody asks.
+//!
+//! `cells` is the data plane's side (plain stores, no sharing), `families` the control plane's
+//! (sums them into Prometheus families at scrape).
+
+mod cells;
+
+pub use cells::{CoreCells, FunctionCounters, LATENCY_BUCKETS, StatusCells, WorkerCells};

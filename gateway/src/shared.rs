@@ -1,0 +1,50 @@
+//! What the two planes share: the snapshot going down, the numbers coming up, and the word that
+//! it is time to leave.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    metrics::WorkerCells,
+    snapshot::{Published, Snapshot},
+};
+
+/// One per gateway, behind an `Arc`.
+#[derive(Debug)]
+pub struct Shared {
+    /// Routes and replicas, control plane to data plane.
+    pub published: Published,
+    /// What each worker counts about itself, data plane to control plane.
+    pub workers: Box<[CachePadded<WorkerCells>]>,
+    draining: AtomicBool,
+}
+
+impl Shared {
+    /// For a gateway of `cores` workers.
+    #[must_use]
+    pub fn new(first: Snapshot, cores: usize) -> Self {
+        Self {
+            published: Published::new(first),
+            workers: (0..cores).map(|_| CachePadded::default()).collect(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Workers of this gateway, one per core.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// From now on connections are closed after the request that they carry.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the gateway is about to leave.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,194 @@
+//! What the control plane tells the data plane: a complete, immutable table of functions and
+//! their replicas, replaced as a whole.
+//!
+//! A worker compares one number per request to learn that there is a new table; nothing in it is
+//! locked. The one thing that changes inside is each replica's count of requests in flight,
+//! which has one writer per core.
+//!
+//! What it does not do: decide. Who is in the table, and when, is the control plane's business.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
+use net::Endpoint;
+
+use crate::metrics::FunctionCounters;
+
+/// The routes of one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Grows with each publication.
+    pub generation: u64,
+    /// By the name that stands in the URL: `NAME` in the default namespace, `NAME.NAMESPACE` in
+    /// any (the default one has both spellings, pointing to the same function).
+    pub functions: HashMap<Box<str>, Arc<Function>>,
+    /// The control plane's own server, reached like any other upstream.
+    pub control: Arc<Function>,
+}
+
+/// A function as the data plane sees it.
+#[derive(Debug)]
+pub struct Function {
+    /// The name under which it is counted: `NAME`, or `NAME.NAMESPACE` outside the default one.
+    pub name: Box<str>,
+    /// Replicas that may get requests; empty at zero.
+    pub replicas: Box<[Arc<Replica>]>,
+    /// Requests and latencies, kept over all generations of the function.
+    pub counters: Arc<FunctionCounters>,
+    /// How long a replica may take to begin its answer, where the function sets one of its own.
+    pub upstream_timeout: Option<Duration>,
+}
+
+/// One place that answers for a function.
+#[derive(Debug)]
+pub struct Replica {
+    /// Unique for the life of this gateway; pools are keyed by it.
+    pub id: u64,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// The `Host` that it is addressed by: `HOST:PORT`, or the function's name on a Unix socket.
+    pub authority: Box<str>,
+    /// Requests in flight, one count per core so that no line is shared.
+    in_flight: Box<[CachePadded<AtomicU32>]>,
+}
+
+impl Replica {
+    /// A replica for a gateway of `cores` workers.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, authority: &str, cores: usize) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            endpoint,
+            authority: authority.into(),
+            in_flight: (0..cores).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    /// Requests that all cores have in flight to it. Zero after a publication without this
+    /// replica means that none will come any more: see [`Published::publish`].
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+            .iter()
+            .map(|count| count.load(Ordering::SeqCst))
+            .sum()
+    }
+
+    /// Requests that this core has in flight to it.
+    #[must_use]
+    pub fn in_flight_on(&self, core: usize) -> u32 {
+        self.in_flight[core].load(Ordering::Relaxed)
+    }
+
+    /// Counts one request more on `core`, until the guard is dropped.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, core: usize) -> InFlight {
+        // SeqCst pairs with `publish`: see there.
+        self.in_flight[core].fetch_add(1, Ordering::SeqCst);
+        InFlight {
+            replica: Arc::clone(self),
+            core,
+        }
+    }
+}
+
+/// One request in flight to a replica; dropping it ends the count.
+#[derive(Debug)]
+pub struct InFlight {
+    replica: Arc<Replica>,
+    core: usize,
+}
+
+impl InFlight {
+    /// The replica that it counts on.
+    #[must_use]
+    pub fn replica(&self) -> &Arc<Replica> {
+        &self.replica
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.replica.in_flight[self.core].fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The place where the control plane leaves a snapshot and the workers find it.
+#[derive(Debug)]
+pub struct Published {
+    snapshot: ArcSwap<Snapshot>,
+    /// Alone on its cache line: every core reads it for every request, and it changes rarely.
+    generation: CachePadded<AtomicU64>,
+}
+
+impl Published {
+    /// Starts with a first snapshot.
+    #[must_use]
+    pub fn new(first: Snapshot) -> Self {
+        Self {
+            generation: CachePadded::new(AtomicU64::new(first.generation)),
+            snapshot: ArcSwap::from_pointee(first),
+        }
+    }
+
+    /// Replaces the snapshot; its generation must be higher than the last.
+    ///
+    /// After this, a replica that is no longer in the table and has no request in flight will
+    /// never get one again. A worker counts itself in first and then looks at the generation;
+    /// we change the generation first and then look at the counts. Both in one total order
+    /// (SeqCst), so at least one of us sees the other, and the worker that sees a new generation
+    /// takes its count back and chooses anew.
+    pub fn publish(&self, next: Snapshot) {
+        let generation = next.generation;
+        self.snapshot.store(Arc::new(next));
+        self.generation.store(generation, Ordering::SeqCst);
+    }
+
+    /// The number of the newest snapshot.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(cores: usize) -> Arc<Replica> {
+        let endpoint = Endpoint::Unix("/nonexistent".into());
+        Arc::new(Replica::new(endpoint, "wc", cores))
+    }
+
+    #[test]
+    fn requests_in_flight_are_counted_per_core_and_summed() {
+        let replica = replica(2);
+        let first = replica.enter(0);
+        let second = replica.enter(1);
+        assert_eq!(replica.in_flight(), 2);
+        assert_eq!(replica.in_flight_on(0), 1);
+        drop(first);
+        drop(second);
+        assert_eq!(replica.in_flight(), 0);
+    }
+
+    #[test]
+    fn replicas_never_share_an_id() {
+        assert_ne!(replica(1).id, replica(1).id);
+    }
+}
