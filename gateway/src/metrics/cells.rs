@@ -136,7 +136,7 @@ pub struct StatusCells {
     sum_ns: AtomicU64,
     /// Not cumulative; what is above the last bound is only in `count`.
     buckets: [AtomicU64; LATENCY_BUCKETS.len()],
-    next: OnceLock<Box<StatusCells>>,
+    next: OnceLock<Box<Self>>,
 }
 
 impl StatusCells {

@@ -5,4 +5,6 @@
 
 mod cells;
 
-pub use cells::{CoreCells, FunctionCounters, LATENCY_BUCKETS, StatusCells, WorkerCells};
+pub use cells::{
+    CoreCells, Counter, FunctionCounters, Gauge, LATENCY_BUCKETS, StatusCells, WorkerCells,
+};
