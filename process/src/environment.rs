@@ -1,0 +1,113 @@
+//! A child's environment as one block of memory.
+//!
+//! A server that starts a process per request fills one [`Environment`] per request and reuses its
+//! memory: two buffers, no allocation per variable.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+
+/// A variable that cannot be part of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable `{name}` cannot be set: {why}")]
+pub struct BadVariable {
+    name: String,
+    why: &'static str,
+}
+
+/// Variables for a child, in the order in which they were set.
+///
+/// A name that is set twice is there twice, and `getenv(3)` finds the first: this type does not
+/// search, so that filling it stays linear.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// `NAME=value\0` one after the other.
+    bytes: Vec<u8>,
+    /// Where each of them begins.
+    starts: Vec<usize>,
+}
+
+impl Environment {
+    /// Adds `name=value`.
+    ///
+    /// # Errors
+    /// If the name is empty or has `=` in it, or either has a NUL; nothing is added then.
+    pub fn set(
+        &mut self,
+        name: impl AsRef<OsStr>,
+        value: impl AsRef<OsStr>,
+    ) -> Result<(), BadVariable> {
+        let (name, value) = (name.as_ref().as_bytes(), value.as_ref().as_bytes());
+        let why = if name.is_empty() {
+            "its name is empty"
+        } else if name.contains(&b'=') {
+            "its name contains `=`"
+        } else if name.contains(&0) || value.contains(&0) {
+            "it contains a NUL byte"
+        } else {
+            self.starts.push(self.bytes.len());
+            for part in [name, b"=", value, b"\0"] {
+                self.bytes.extend_from_slice(part);
+            }
+            return Ok(());
+        };
+        Err(BadVariable {
+            name: String::from_utf8_lossy(name).into_owned(),
+            why,
+        })
+    }
+
+    /// Empties it and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.starts.clear();
+    }
+
+    /// How many variables there are.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Each variable as `NAME=value`.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &CStr> {
+        self.starts
+            .iter()
+            .filter_map(|start| CStr::from_bytes_until_nul(&self.bytes[*start..]).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_variables_in_order_and_can_be_reused() {
+        let mut environment = Environment::default();
+        environment.set("A", "1").unwrap();
+        environment.set("B", "two = 2").unwrap();
+        environment.set("EMPTY", "").unwrap();
+        let entries: Vec<_> = environment
+            .entries()
+            .map(|entry| entry.to_str().unwrap())
+            .collect();
+        assert_eq!(entries, ["A=1", "B=two = 2", "EMPTY="]);
+        environment.clear();
+        assert!(environment.is_empty());
+        environment.set("C", "3").unwrap();
+        assert_eq!(environment.entries().next(), Some(c"C=3"));
+        assert_eq!(environment.len(), 1);
+    }
+
+    #[test]
+    fn refuses_what_no_environment_can_hold() {
+        let mut environment = Environment::default();
+        for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0y")] {
+            assert!(environment.set(name, value).is_err(), "{name:?}={value:?}");
+        }
+        assert!(environment.is_empty());
+    }
+}

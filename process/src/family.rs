@@ -1,0 +1,71 @@
+//! Children of this process, and orphans among them.
+//!
+//! A subreaper (or PID 1 of a container) becomes the parent of processes it never started. They
+//! must be reaped, but `waitpid(-1)` would also take the status of children that somebody waits for
+//! by pidfd. So the list of children is read from /proc, and only unknown ones are reaped.
+
+use std::fs;
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use crate::procfs::{processes, stat};
+
+/// The process ids of this process's children, zombies included.
+///
+/// # Errors
+/// If /proc cannot be read.
+pub fn children() -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for task in fs::read_dir("/proc/self/task")? {
+        match fs::read_to_string(task?.path().join("children")) {
+            Ok(list) => found.extend(
+                list.split_ascii_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
+            // Needs CONFIG_PROC_CHILDREN; without it every process is asked for its parent. A task
+            // that has just ended comes here too, which costs time but loses nothing.
+            Err(_) => return Ok(children_by_walk()),
+        }
+    }
+    Ok(found)
+}
+
+fn children_by_walk() -> Vec<i32> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    processes()
+        .filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == own))
+        .collect()
+}
+
+/// Reaps every ended child that `is_known` does not know, and returns those unknown ones that are
+/// still running. Call it when SIGCHLD arrives or a call has ended.
+///
+/// # Errors
+/// If /proc cannot be read.
+pub fn reap_orphans(is_known: impl Fn(i32) -> bool) -> io::Result<Vec<i32>> {
+    // The common case of no child at all costs one system call.
+    let any = waitid(
+        WaitId::All,
+        WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+    );
+    if matches!(any, Err(Errno::CHILD)) {
+        return Ok(Vec::new());
+    }
+    let mut running = Vec::new();
+    for pid in children()? {
+        let Some(handle) = Pid::from_raw(pid).filter(|_| !is_known(pid)) else {
+            continue;
+        };
+        let end = waitid(
+            WaitId::Pid(handle),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        );
+        // An error means that it is not there any more: somebody else reaped it.
+        if matches!(end, Ok(None)) {
+            running.push(pid);
+        }
+    }
+    Ok(running)
+}

@@ -1,0 +1,91 @@
+//! What /proc says about a process: the few fields that ending and reaping need.
+
+use std::fs;
+use std::io::Read;
+
+/// Fields of /proc/PID/stat, proc_pid_stat(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) state: u8,
+    pub(crate) parent: i32,
+    pub(crate) session: i32,
+    /// Clock ticks since boot.
+    pub(crate) started: u64,
+}
+
+impl Stat {
+    /// Whether it has ended and only its status is left.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// When a process was started, in clock ticks since boot; none if there is no such process.
+/// Together with its id this names one process of this boot, since ids are reused and this is not.
+pub fn start_time(pid: i32) -> Option<u64> {
+    stat(pid).map(|stat| stat.started)
+}
+
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    let mut text = [0; 1024];
+    let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    // One read: the kernel renders the whole of this short file at once.
+    let length = file.read(&mut text).ok()?;
+    parse(&text[..length])
+}
+
+/// The second field is the program's name in parentheses and may itself hold parentheses and
+/// spaces, so fields are counted from the last closing one.
+fn parse(text: &[u8]) -> Option<Stat> {
+    let name_end = text.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(text.get(name_end + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    let _group = fields.next()?;
+    let session = fields.next()?.parse().ok()?;
+    // Field 22; the session is field 6, so 15 lie between.
+    let started = fields.nth(15)?.parse().ok()?;
+    Some(Stat {
+        state,
+        parent,
+        session,
+        started,
+    })
+}
+
+/// Every process there is now, by id.
+pub(crate) fn processes() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_stat_line_whatever_the_program_is_called() {
+        let line =
+            b"4242 (a) Z (b c)) S 17 4242 4240 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2\n";
+        let want = Stat {
+            state: b'S',
+            parent: 17,
+            session: 4240,
+            started: 987_654,
+        };
+        assert_eq!(parse(line), Some(want));
+        assert_eq!(parse(b"4242 (cut"), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn knows_this_process() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(start_time(own).is_some());
+        assert!(processes().any(|pid| pid == own));
+        assert_eq!(start_time(i32::MAX), None);
+    }
+}
