@@ -8,10 +8,10 @@
 //! What it does not do: decide. Who is in the table, and when, is the control plane's business.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,15 @@ pub struct Snapshot {
     pub functions: HashMap<Box<str>, Arc<Function>>,
     /// The control plane's own server, reached like any other upstream.
     pub control: Arc<Function>,
+}
+
+impl Snapshot {
+    /// All replicas in the table; one that a name shares with another comes twice.
+    fn replicas(&self) -> impl Iterator<Item = &Arc<Replica>> {
+        self.functions
+            .values()
+            .flat_map(|function| function.replicas.iter())
+    }
 }
 
 /// A function as the data plane sees it.
@@ -58,6 +67,8 @@ pub struct Replica {
     pub authority: Box<str>,
     /// Requests in flight, one count per core so that no line is shared.
     in_flight: Box<[CachePadded<AtomicU32>]>,
+    /// Set once it has left the table: idle connections to it are of no more use.
+    retired: AtomicBool,
 }
 
 impl Replica {
@@ -70,6 +81,7 @@ impl Replica {
             endpoint,
             authority: authority.into(),
             in_flight: (0..cores).map(|_| CachePadded::default()).collect(),
+            retired: AtomicBool::new(false),
         }
     }
 
@@ -87,6 +99,12 @@ impl Replica {
     #[must_use]
     pub fn in_flight_on(&self, core: usize) -> u32 {
         self.in_flight[core].load(Ordering::Relaxed)
+    }
+
+    /// Whether it has left the table for good.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// Counts one request more on `core`, until the guard is dropped.
@@ -149,8 +167,14 @@ impl Published {
     /// takes its count back and chooses anew.
     pub fn publish(&self, next: Snapshot) {
         let generation = next.generation;
-        self.snapshot.store(Arc::new(next));
+        let staying: HashSet<u64> = next.replicas().map(|replica| replica.id).collect();
+        let previous = self.snapshot.swap(Arc::new(next));
         self.generation.store(generation, Ordering::SeqCst);
+        for replica in previous.replicas() {
+            if !staying.contains(&replica.id) {
+                replica.retired.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The number of the newest snapshot.
@@ -185,6 +209,34 @@ mod tests {
         drop(first);
         drop(second);
         assert_eq!(replica.in_flight(), 0);
+    }
+
+    fn snapshot(generation: u64, replicas: &[&Arc<Replica>]) -> Snapshot {
+        let function = |replicas: Box<[Arc<Replica>]>| {
+            Arc::new(Function {
+                name: "wc".into(),
+                replicas,
+                counters: Arc::new(FunctionCounters::new(1)),
+                upstream_timeout: None,
+            })
+        };
+        let replicas = replicas.iter().map(|r| Arc::clone(r)).collect();
+        Snapshot {
+            generation,
+            functions: HashMap::from([("wc".into(), function(replicas))]),
+            control: function(Box::new([])),
+        }
+    }
+
+    #[test]
+    fn a_replica_that_leaves_the_table_is_retired_and_one_that_stays_is_not() {
+        let (leaves, stays) = (replica(1), replica(1));
+        let published = Published::new(snapshot(1, &[&leaves, &stays]));
+        published.publish(snapshot(2, &[&stays]));
+        assert_eq!(published.generation(), 2);
+        assert_eq!(published.load().generation, 2);
+        assert!(leaves.is_retired());
+        assert!(!stays.is_retired());
     }
 
     #[test]

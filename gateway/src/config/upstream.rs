@@ -117,6 +117,6 @@ mod tests {
                 "{text}: {error}"
             );
         }
-        assert!("a/b=unix:/x".parse::<StaticUpstream>().is_err());
+        "a/b=unix:/x".parse::<StaticUpstream>().unwrap_err();
     }
 }
