@@ -16,8 +16,8 @@ pub struct BadVariable {
 
 /// Variables for a child, in the order in which they were set.
 ///
-/// A name that is set twice is there twice, and `getenv(3)` finds the first: this type does not
-/// search, so that filling it stays linear.
+/// A name that is set twice is there twice, and programs differ in which one they take: this type
+/// does not search, so that filling it stays linear. The caller sets each name once.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// `NAME=value\0` one after the other.
@@ -72,6 +72,21 @@ impl Environment {
         self.starts.is_empty()
     }
 
+    /// Those of `base` whose names are not set here.
+    pub(crate) fn not_overridden<'s>(&'s self, base: &'s Self) -> impl Iterator<Item = &'s CStr> {
+        // Dozens against dozens, and most differ in their first bytes: no map would be faster.
+        let name_length =
+            |entry: &[u8]| entry.iter().position(|byte| *byte == b'=').map(|at| at + 1);
+        base.entries().filter(move |entry| {
+            let entry = entry.to_bytes();
+            let name = &entry[..name_length(entry).unwrap_or(entry.len())];
+            !self
+                .starts
+                .iter()
+                .any(|start| self.bytes[*start..].starts_with(name))
+        })
+    }
+
     /// Each variable as `NAME=value`.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &CStr> {
         self.starts
@@ -100,6 +115,19 @@ mod tests {
         environment.set("C", "3").unwrap();
         assert_eq!(environment.entries().next(), Some(c"C=3"));
         assert_eq!(environment.len(), 1);
+    }
+
+    #[test]
+    fn hides_what_it_overrides() {
+        let (mut base, mut over) = (Environment::default(), Environment::default());
+        for name in ["A", "AB", "B", "C"] {
+            base.set(name, "base").unwrap();
+        }
+        over.set("AB", "").unwrap();
+        over.set("C", "x").unwrap();
+        let left: Vec<_> = over.not_overridden(&base).collect();
+        assert_eq!(left, [c"A=base", c"B=base"]);
+        assert_eq!(Environment::default().not_overridden(&base).count(), 4);
     }
 
     #[test]

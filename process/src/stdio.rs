@@ -46,6 +46,16 @@ impl Io {
     /// one by one at each start, so there must be few.
     pub const TARGET_MAX: RawFd = 31;
 
+    /// The three standard streams, and nothing else.
+    pub fn new(stdin: Stdio, stdout: Stdio, stderr: Stdio) -> Self {
+        Self {
+            stdin,
+            stdout,
+            stderr,
+            extra: Vec::new(),
+        }
+    }
+
     /// Gives the child `fd` under the number `target`.
     ///
     /// # Panics

@@ -68,8 +68,8 @@ impl Template {
         &self.program
     }
 
-    /// Starts the process with `io` and with `extra` variables, which win over those of the command
-    /// (they come first, and `getenv(3)` finds the first). The descriptors in `io` are closed in
+    /// Starts the process with `io` and with `extra` variables, which replace those of the command
+    /// that have the same names. The descriptors in `io` are closed in
     /// the caller, also when the start fails.
     ///
     /// # Errors
@@ -80,11 +80,12 @@ impl Template {
         let argv = Pointers::new(
             std::iter::once(self.program.name_c()).chain(self.args.iter().map(CString::as_c_str)),
         );
+        let none = Environment::default();
+        let extra = extra.unwrap_or(&none);
         let envp = Pointers::new(
             extra
-                .into_iter()
-                .flat_map(Environment::entries)
-                .chain(self.environment.entries()),
+                .entries()
+                .chain(extra.not_overridden(&self.environment)),
         );
         let pid = spawn(
             self.program.path_c(),
