@@ -9,5 +9,7 @@ pub mod metrics;
 pub mod route;
 pub mod shared;
 pub mod snapshot;
+mod version;
 
 pub use config::Config;
+pub use version::{GIT_SHA, VERSION};
