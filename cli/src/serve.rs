@@ -1,0 +1,219 @@
+//! Starting a gateway in this process: the flags that `up` and `gateway` share, and what they make of them.
+//!
+//! Everything is checked here, before a port is bound or a folder is made; the crate `gateway` gets a `Config` that
+//! is valid.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use gateway::config::StaticUpstream;
+use net::DriverChoice;
+use tracing::Level;
+
+use crate::exit::Failure;
+
+/// Where it listens, what it keeps and how it runs.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on; a port alone means 127.0.0.1, port 0 takes a free one (repeatable)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listen)]
+    listen: Vec<SocketAddr>,
+    /// Directory for functions, sockets and logs [default: $XDG_STATE_HOME/ringway, else ~/.local/state/ringway]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Threads of the data plane [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll
+    #[arg(long, value_name = "DRIVER", default_value = "auto", value_parser = ["auto", "io_uring", "epoll"])]
+    driver: String,
+    /// Serve a server that already runs as a function: NAME=http://HOST:PORT or NAME=unix:PATH (repeatable; one
+    /// name several times makes replicas)
+    #[arg(long = "static", value_name = "NAME=URL")]
+    statics: Vec<StaticUpstream>,
+    /// Least important messages that are logged to stderr
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what may fail soon.
+    Warn,
+    /// And what happens rarely.
+    Info,
+    /// And what happens often.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Serve {
+    /// The settings, proved valid as far as that is possible before starting.
+    ///
+    /// # Errors
+    /// Usage.
+    pub(crate) fn config(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<gateway::Config, Failure> {
+        let state_dir = match &self.state_dir {
+            Some(folder) => folder.clone(),
+            None => default_state_dir(variable).ok_or_else(|| {
+                Failure::usage("neither XDG_STATE_HOME nor HOME is set: say with --state-dir where to keep functions")
+            })?,
+        };
+        let threads = match self.threads {
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        };
+        Ok(gateway::Config {
+            listen: self.listen.clone(),
+            state_dir,
+            threads: threads.get(),
+            driver: self
+                .driver
+                .parse::<DriverChoice>()
+                .map_err(Failure::usage)?,
+            statics: self.statics.clone(),
+            limits: gateway::limits::Limits::default(),
+        })
+    }
+
+    /// Sends log lines to stderr from now on.
+    pub(crate) fn start_logging(&self) {
+        let level = match self.log_level {
+            LogLevel::Error => Level::ERROR,
+            LogLevel::Warn => Level::WARN,
+            LogLevel::Info => Level::INFO,
+            LogLevel::Debug => Level::DEBUG,
+            LogLevel::Trace => Level::TRACE,
+        };
+        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        // Fails only where a subscriber is set already, which then logs.
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(colours)
+            .with_writer(std::io::stderr)
+            .try_init()
+            .ok();
+    }
+}
+
+/// `ADDRESS:PORT`, `localhost:PORT` or a port alone. Names are not looked up: a listener wants one address.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || format!("`{text}` is not an address such as 127.0.0.1:8080, [::1]:8080 or 8080");
+    let port = text.strip_prefix("localhost:").unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    text.parse().map_err(|_not_an_address| wrong())
+}
+
+/// The state directory by the XDG base directory specification, which ignores relative paths.
+fn default_state_dir(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .map(|state: PathBuf| state.join(Path::new("ringway")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn config(line: &[&str]) -> gateway::Config {
+        let arguments = std::iter::once("up").chain(line.iter().copied());
+        let variable = |name: &str| (name == "HOME").then(|| "/home/x".to_owned());
+        Line::try_parse_from(arguments)
+            .unwrap()
+            .serve
+            .config(variable)
+            .unwrap()
+    }
+
+    #[test]
+    fn defaults_are_for_one_machine() {
+        let config = config(&[]);
+        assert_eq!(config.listen, [SocketAddr::from(([127, 0, 0, 1], 8080))]);
+        assert_eq!(config.state_dir, Path::new("/home/x/.local/state/ringway"));
+        assert!(config.threads >= 1 && config.statics.is_empty());
+        assert_eq!(config.driver, DriverChoice::Auto);
+    }
+
+    #[test]
+    fn flags_replace_defaults() {
+        let config = config(&[
+            "--listen",
+            "[::1]:1",
+            "--listen",
+            "0",
+            "--threads",
+            "3",
+            "--driver",
+            "epoll",
+            "--state-dir",
+            "s",
+        ]);
+        assert_eq!(
+            config.listen,
+            [
+                "[::1]:1".parse().unwrap(),
+                SocketAddr::from(([127, 0, 0, 1], 0))
+            ]
+        );
+        assert_eq!((config.threads, config.driver), (3, DriverChoice::Epoll));
+        assert_eq!(config.state_dir, Path::new("s"));
+    }
+
+    #[test]
+    fn addresses_in_every_form() {
+        assert_eq!(
+            listen("localhost:80"),
+            Ok(SocketAddr::from(([127, 0, 0, 1], 80)))
+        );
+        assert_eq!(listen("0.0.0.0:1"), Ok(SocketAddr::from(([0, 0, 0, 0], 1))));
+        for wrong in [
+            "",
+            "x",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+            "example.org:80",
+            ":80",
+        ] {
+            assert!(listen(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_state_directory_follows_xdg() {
+        let xdg = |value: &'static str| {
+            move |name: &str| match name {
+                "XDG_STATE_HOME" => Some(value.to_owned()),
+                _ => None,
+            }
+        };
+        assert_eq!(
+            default_state_dir(xdg("/s")),
+            Some(PathBuf::from("/s/ringway"))
+        );
+        assert_eq!(default_state_dir(xdg("relative")), None);
+    }
+}
