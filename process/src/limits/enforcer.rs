@@ -11,7 +11,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,11 +44,12 @@ impl Enforcer {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let name = own_name();
+        let mut remains = Vec::new();
         let unified = match hierarchy::version_2(&mountinfo, &cgroup) {
-            Some(place) => Unified::prepare(&place, &name),
+            Some(place) => Unified::prepare(&place, &name, &mut remains),
             None => Unified::absent("cgroup version 2 is not mounted"),
         };
-        let controller = |controller: &str| {
+        let mut controller = |controller: &str| {
             if unified
                 .controllers
                 .iter()
@@ -57,7 +58,7 @@ impl Enforcer {
                 return unified.folder.clone();
             }
             match hierarchy::version_1(&mountinfo, &cgroup, controller) {
-                Some(place) => make_base(Version::One, &place.own, &name),
+                Some(place) => make_base(Version::One, &place.own, &name, &mut remains),
                 None => Err(unified.why_not(controller)),
             }
         };
@@ -72,7 +73,7 @@ impl Enforcer {
             memory,
             cpu,
             fence,
-            remains: Arc::default(),
+            remains: Arc::new(Mutex::new(remains)),
         }
     }
 
@@ -171,8 +172,8 @@ impl Unified {
 
     /// Tries the process's own folder, then the one above it (whose controllers must be on already
     /// for our own folder to have any), and keeps the one with more controllers.
-    fn prepare(place: &Place, name: &str) -> Self {
-        let mut best = Self::try_below(&place.own, name);
+    fn prepare(place: &Place, name: &str, remains: &mut Vec<Folder>) -> Self {
+        let mut best = Self::try_below(&place.own, name, remains);
         let above = place
             .own
             .parent()
@@ -180,7 +181,7 @@ impl Unified {
         if let Some(above) = above
             && best.controllers.len() < 2
         {
-            let other = Self::try_below(above, name);
+            let other = Self::try_below(above, name, remains);
             let (keep, leave) = if other.controllers.len() > best.controllers.len() {
                 (other, best)
             } else {
@@ -194,7 +195,7 @@ impl Unified {
         best
     }
 
-    fn try_below(dir: &Path, name: &str) -> Self {
+    fn try_below(dir: &Path, name: &str, remains: &mut Vec<Folder>) -> Self {
         // Moving a process needs write permission here, cgroup-v2.rst, "Delegation Containment".
         if rustix::fs::access(dir.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_err() {
             return Self::absent(&format!("{} may not be written", dir.display()));
@@ -204,7 +205,7 @@ impl Unified {
             path: dir.to_owned(),
         };
         enable_controllers(&parent, name);
-        let folder = make_base(Version::Two, dir, name);
+        let folder = make_base(Version::Two, dir, name, remains);
         let mut controllers = Vec::new();
         if let Ok(folder) = &folder {
             enable_controllers(folder, name);
@@ -248,12 +249,17 @@ fn is_alone_in(folder: &Folder) -> bool {
     folder.members().is_ok_and(|members| members == [own_pid()])
 }
 
-fn make_base(version: Version, dir: &Path, name: &str) -> Result<Folder, String> {
+fn make_base(
+    version: Version,
+    dir: &Path,
+    name: &str,
+    remains: &mut Vec<Folder>,
+) -> Result<Folder, String> {
     let parent = Folder {
         version,
         path: dir.to_owned(),
     };
-    clear_leftovers(&parent);
+    remains.extend(clear_leftovers(&parent));
     match parent.make(name) {
         // Several controllers may share one tree.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Folder {
@@ -266,25 +272,22 @@ fn make_base(version: Version, dir: &Path, name: &str) -> Result<Folder, String>
     }
 }
 
-/// Ends and removes what gateways left that were killed.
-fn clear_leftovers(parent: &Folder) {
-    for path in sub_folders(&parent.path) {
-        let is_dead = path
-            .file_name()
+/// Ends and removes what gateways left that were killed; returns the folders that are still busy
+/// because a process in them takes a while to end.
+fn clear_leftovers(parent: &Folder) -> Vec<Folder> {
+    let is_dead = |path: &PathBuf| {
+        path.file_name()
             .and_then(|name| name.to_str())
-            .is_some_and(is_of_dead_process);
-        if is_dead {
-            let folder = Folder {
-                version: parent.version,
-                path,
-            };
-            // What cannot be cleared away now is tried again at the next start.
-            folder
-                .kill_all()
-                .and_then(|()| folder.remove())
-                .unwrap_or(());
-        }
-    }
+            .is_some_and(is_of_dead_process)
+    };
+    sub_folders(&parent.path)
+        .filter(is_dead)
+        .map(|path| Folder {
+            version: parent.version,
+            path,
+        })
+        .filter(|folder| folder.kill_all().and_then(|()| folder.remove()).is_err())
+        .collect()
 }
 
 fn own_name() -> String {
