@@ -1,7 +1,9 @@
-//! Tells the crate which commit it was built from, for `/system/info`, `ringway version` and the metric of the build.
+//! Tells the crate which commit it was built from, for `/system/info`, `ringway version` and the
+//! metric of the build.
 //!
-//! A source archive has no git, and a build must not fail for that: the answer is then `unknown`. `GIT_SHA` in the
-//! environment wins, for builds in containers that copy the sources without `.git`.
+//! A source archive has no git, and a build must not fail for that: the answer is then `unknown`.
+//! `GIT_SHA` in the environment wins, for builds in containers that copy the sources without
+//! `.git`.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,13 +12,16 @@ fn main() {
     println!("cargo::rerun-if-env-changed=GIT_SHA");
     println!("cargo::rerun-if-changed=build.rs");
     let given = std::env::var("GIT_SHA").ok().filter(|sha| !sha.is_empty());
-    let sha = given.or_else(from_git).unwrap_or_else(|| "unknown".to_owned());
+    let sha = given
+        .or_else(from_git)
+        .unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=RINGWAY_GIT_SHA={sha}");
 }
 
 fn from_git() -> Option<String> {
-    // HEAD names a branch and the log of HEAD grows with every commit and checkout; where there is no log, the sha
-    // of an incremental build may be that of an earlier commit. Naming a file that is not there would rebuild always.
+    // HEAD names a branch and the log of HEAD grows with every commit and checkout; where there is
+    // no log, the sha of an incremental build may be that of an earlier commit. Naming a file that
+    // is not there would rebuild always.
     let folder = git(&["rev-parse", "--absolute-git-dir"])?;
     for name in ["HEAD", "logs/HEAD"] {
         let path = Path::new(&folder).join(name);

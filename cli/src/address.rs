@@ -1,6 +1,7 @@
 //! Where the gateway is: which of the four places that may say so wins, and what its URL means.
 //!
-//! Every client verb resolves its gateway here, so that all of them agree. Nothing is looked up or connected.
+//! Every client verb resolves its gateway here, so that all of them agree. Nothing is looked up or
+//! connected.
 
 use std::fmt;
 
@@ -23,7 +24,8 @@ pub(crate) struct Address {
     /// Host as in the URL; an IPv6 address keeps its brackets.
     host: String,
     port: u16,
-    /// A path that a reverse proxy may have put the gateway under; empty, or `/x` without a slash at the end.
+    /// A path that a reverse proxy may have put the gateway under; empty, or `/x` without a slash
+    /// at the end.
     prefix: String,
     /// Value of the `Authorization` header for the gateway's own routes.
     authorization: Option<String>,
@@ -44,8 +46,9 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Chooses between what the flag, the stack file and the environment say, in this order, as OpenFaaS's CLI
-    /// does: a stack file that only repeats the default does not hide the environment.
+    /// Chooses between what the flag, the stack file and the environment say, in this order, as
+    /// OpenFaaS's CLI does: a stack file that only repeats the default does not hide the
+    /// environment.
     ///
     /// # Errors
     /// Usage, when the one that wins is not an `http:` or `https:` URL.
@@ -65,7 +68,8 @@ impl Address {
         Self::parse(url).map_err(|reason| Failure::usage(format!("{source}: {reason}")))
     }
 
-    /// Reads `http[s]://[user:password@]host[:port][/prefix]`; a URL without scheme counts as `http`.
+    /// Reads `http[s]://[user:password@]host[:port][/prefix]`; a URL without scheme counts as
+    /// `http`.
     ///
     /// # Errors
     /// A sentence that says what is wrong; it never repeats a password.
@@ -154,7 +158,8 @@ impl Address {
         format!("{}{path}", self.prefix)
     }
 
-    /// The `Authorization` value for `/system` routes. It is for the gateway: functions never get it.
+    /// The `Authorization` value for `/system` routes. It is for the gateway: functions never get
+    /// it.
     pub(crate) fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
@@ -186,7 +191,8 @@ fn percent_decode(text: &str) -> Vec<u8> {
     decoded
 }
 
-/// Percent-encodes everything but RFC 3986's unreserved characters, for one key or value of a query.
+/// Percent-encodes everything but RFC 3986's unreserved characters, for one key or value of a
+/// query.
 pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

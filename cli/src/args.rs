@@ -1,6 +1,7 @@
 //! The command tree: which verbs there are, and the flags that all client verbs share.
 //!
-//! Flags of one verb stand in that verb's own file. Names follow OpenFaaS's CLI where it has the same thing.
+//! Flags of one verb stand in that verb's own file. Names follow OpenFaaS's CLI where it has the
+//! same thing.
 
 use clap::{Args, Parser, Subcommand};
 
@@ -21,7 +22,12 @@ Examples:
 
 /// Functions as ordinary programs, behind a gateway that scales them.
 #[derive(Debug, Parser)]
-#[command(name = "ringway", version, about, after_help = format!("{EXAMPLES}\n{}", exit::TABLE), max_term_width = 110)]
+#[command(
+    name = "ringway",
+    version = gateway::VERSION,
+    after_help = format!("{EXAMPLES}\n{}", exit::TABLE),
+    max_term_width = 110
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -69,11 +75,12 @@ impl Cli {
 /// Which gateway, and which namespace in it.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// URL of the gateway: http[s]://[USER:PASSWORD@]HOST[:PORT] [default: $OPENFAAS_URL, else http://127.0.0.1:8080]
-    #[arg(short, long, value_name = "URL", global = true)]
+    /// URL of the gateway: http[s]://[USER:PASSWORD@]HOST[:PORT] [default: $OPENFAAS_URL, else
+    /// http://127.0.0.1:8080]
+    #[arg(short, long, value_name = "URL")]
     pub gateway: Option<String>,
     /// Namespace of the function [default: the gateway's own]
-    #[arg(short, long, value_name = "NAME", global = true)]
+    #[arg(short, long, value_name = "NAME")]
     pub namespace: Option<String>,
 }
 

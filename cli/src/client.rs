@@ -1,8 +1,9 @@
 //! The gateway's `/system` API as the verbs see it: one call, one answer, one kind of failure.
 //!
-//! It is built on `ureq`, which blocks: a command asks one thing at a time, so a runtime would only cost start-up
-//! time. Invoking a function is not done here, since a request and a response that stream at the same time need
-//! two directions at once (`duplex`). Credentials enter through `Address` alone.
+//! It is built on `ureq`, which blocks: a command asks one thing at a time, so a runtime would only
+//! cost start-up time. Invoking a function is not done here, since a request and a response that
+//! stream at the same time need two directions at once (`duplex`). Credentials enter through
+//! `Address` alone.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use crate::address::{Address, percent_encode};
+use crate::address::{Address, VARIABLE, percent_encode};
 use crate::exit::{Exit, Failure};
 
 /// Longest answer of the API that is read, in bytes: 10,000 functions of 6 KiB.
@@ -21,7 +22,8 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long a connection may take to come about.
 const CONNECT_SECONDS_MAX: u64 = 5;
 
-/// How long the gateway may take to answer a `/system` call. A deploy waits for an fsync, not for a replica.
+/// How long the gateway may take to answer a `/system` call. A deploy waits for an fsync, not for a
+/// replica.
 const ANSWER_SECONDS_MAX: u64 = 60;
 
 /// What a verb does to a resource.
@@ -61,8 +63,9 @@ impl Client {
 
     /// The same with another time limit for the head of an answer.
     pub(crate) fn with_limit(address: Address, answer_max: Duration) -> Self {
-        // A proxy from the environment is for the world outside: plain `http` to a gateway goes straight there,
-        // as `invoke` does, and so nothing on this machine is ever asked of a proxy.
+        // A proxy from the environment is for the world outside: plain `http` to a gateway goes
+        // straight there, as `invoke` does, and so nothing on this machine is ever asked of a
+        // proxy.
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -163,7 +166,8 @@ impl Client {
         }
     }
 
-    /// Opens a resource that does not end by itself; bytes are there as soon as the gateway sends them.
+    /// Opens a resource that does not end by itself; bytes are there as soon as the gateway sends
+    /// them.
     ///
     /// # Errors
     /// What [`Client::call`] gives; a status that is not 2xx.
@@ -221,8 +225,8 @@ pub(crate) fn unreachable(gateway: &Address, reason: &str) -> Failure {
     Failure::new(
         Exit::Unavailable,
         format!(
-            "cannot reach the gateway at {gateway}: {reason}\nStart one with `ringway up`, or say where it is with --gateway or {}.",
-            crate::address::VARIABLE
+            "cannot reach the gateway at {gateway}: {reason}\n\
+             Start one with `ringway up`, or say where it is with --gateway or {VARIABLE}."
         ),
     )
 }

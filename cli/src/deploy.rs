@@ -1,7 +1,7 @@
 //! Deploying one function through the gateway's API, as `ringway deploy` and `ringway up` do it.
 //!
-//! The order is that of OpenFaaS's CLI: `PUT` first, since an update is the common case, then `POST` when the
-//! gateway does not know the function. Nothing is printed here.
+//! The order is that of OpenFaaS's CLI: `PUT` first, since an update is the common case, then
+//! `POST` when the gateway does not know the function. Nothing is printed here.
 
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ pub(crate) fn deploy(
     }
 }
 
-/// The warnings in a gateway's answer: `{"warnings": […]}` or `{"warning": "…"}`, or whatever text it sends.
+/// The warnings in a gateway's answer: `{"warnings": […]}` or `{"warning": "…"}`, or text.
 fn warnings(body: &[u8]) -> Vec<String> {
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(object)) => {

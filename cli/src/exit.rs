@@ -1,7 +1,7 @@
 //! What a failed command tells its caller: one exit code and one sentence.
 //!
-//! Scripts branch on the code and people read the sentence, so both are decided here, in one table, and
-//! nowhere else. The codes above 63 are those of sysexits(3). This file prints nothing.
+//! Scripts branch on the code and people read the sentence, so both are decided here, in one table,
+//! and nowhere else. The codes above 63 are those of sysexits(3). This file prints nothing.
 
 use std::fmt;
 use std::io;
@@ -72,7 +72,8 @@ impl Failure {
         Self::new(Exit::Data, message)
     }
 
-    /// Writing to stdout failed. A reader that went away (`| head`) has what it wanted: that is no failure.
+    /// Writing to stdout failed. A reader that went away (`| head`) has what it wanted: that is no
+    /// failure.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::new(Exit::Ok, "")

@@ -1,7 +1,7 @@
 //! A function as the gateway's API writes it: what a deploy sends and what a status says.
 //!
-//! These are the client's own types. They name what the verbs need and ignore the rest, so that this CLI can
-//! talk to any gateway of the same API, of another version or another make.
+//! These are the client's own types. They name what the verbs need and ignore the rest, so that
+//! this CLI can talk to any gateway of the same API, of another version or another make.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,8 @@ impl Resources {
     }
 }
 
-/// What `GET /system/function/NAME` says. A gateway writes what is empty as `null`, `[]`, `{}` or not at all.
+/// What `GET /system/function/NAME` says. A gateway writes what is empty as `null`, `[]`, `{}` or
+/// not at all.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Status {

@@ -1,8 +1,9 @@
-//! `ringway`: functions as ordinary programs, and the commands to start, deploy, call and watch them.
+//! `ringway`: functions as ordinary programs, and the commands to start, deploy, call and watch
+//! them.
 //!
-//! One binary holds everything. `up` and `gateway` start the server (crate `gateway`), `watchdog` is one replica
-//! (crate `watchdog`), every other verb is a client of the gateway's HTTP API: a file each in `verb/`. This file
-//! only chooses: no verb's work is done here.
+//! One binary holds everything. `up` and `gateway` start the server (crate `gateway`), `watchdog`
+//! is one replica (crate `watchdog`), every other verb is a client of the gateway's HTTP API: a
+//! file each in `verb/`. This file only chooses: no verb's work is done here.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +34,8 @@ use crate::exit::Exit;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // A replica is started for every scale-up and stays resident: it must not pay for building the command tree.
+    // A replica is started for every scale-up and stays resident: it must not pay for building the
+    // command tree.
     if arguments
         .get(1)
         .is_some_and(|verb| verb == OsStr::new("watchdog"))

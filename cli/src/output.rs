@@ -1,7 +1,7 @@
 //! Standard output and standard error of the verbs.
 //!
-//! Results go to stdout, everything said about them to stderr, so that a pipe gets results only. A reader that
-//! closes the pipe early ends the command quietly.
+//! Results go to stdout, everything said about them to stderr, so that a pipe gets results only. A
+//! reader that closes the pipe early ends the command quietly.
 
 use std::io::{self, Write as _};
 

@@ -1,4 +1,5 @@
-//! Choosing functions of a stack file by name: `--filter` with `*` and `?`, `--regex` with a regular expression.
+//! Choosing functions of a stack file by name: `--filter` with `*` and `?`, `--regex` with a
+//! regular expression.
 
 use regex_lite::Regex;
 

@@ -1,6 +1,7 @@
 //! Five functions made of programs that every Debian has, for `ringway up --samples`.
 //!
-//! They show that a function is any program: three filters, one that shows its environment, one that computes.
+//! They show that a function is any program: three filters, one that shows its environment, one
+//! that computes.
 
 use crate::function::Deployment;
 

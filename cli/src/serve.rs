@@ -1,7 +1,8 @@
-//! Starting a gateway in this process: the flags that `up` and `gateway` share, and what they make of them.
+//! Starting a gateway in this process: the flags that `up` and `gateway` share, and what they make
+//! of them.
 //!
-//! Everything is checked here, before a port is bound or a folder is made; the crate `gateway` gets a `Config` that
-//! is valid.
+//! Everything is checked here, before a port is bound or a folder is made; the crate `gateway` gets
+//! a `Config` that is valid.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,20 +18,23 @@ use crate::exit::Failure;
 /// Where it listens, what it keeps and how it runs.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Address and port to listen on; a port alone means 127.0.0.1, port 0 takes a free one (repeatable)
+    /// Address and port to listen on; a port alone means 127.0.0.1, port 0 takes a free one
+    /// (repeatable)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listen)]
     listen: Vec<SocketAddr>,
-    /// Directory for functions, sockets and logs [default: $XDG_STATE_HOME/ringway, else ~/.local/state/ringway]
+    /// Directory for functions, sockets and logs [default: $XDG_STATE_HOME/ringway, else
+    /// ~/.local/state/ringway]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Threads of the data plane [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll
-    #[arg(long, value_name = "DRIVER", default_value = "auto", value_parser = ["auto", "io_uring", "epoll"])]
+    #[arg(long, value_name = "DRIVER", default_value = "auto",
+          value_parser = ["auto", "io_uring", "epoll"])]
     driver: String,
-    /// Serve a server that already runs as a function: NAME=http://HOST:PORT or NAME=unix:PATH (repeatable; one
-    /// name several times makes replicas)
+    /// Serve a server that already runs as a function: NAME=http://HOST:PORT or NAME=unix:PATH
+    /// (repeatable; one name several times makes replicas)
     #[arg(long = "static", value_name = "NAME=URL")]
     statics: Vec<StaticUpstream>,
     /// Least important messages that are logged to stderr
@@ -41,13 +45,13 @@ pub(crate) struct Serve {
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
-    /// What failed.
+    /// Only what failed.
     Error,
-    /// And what may fail soon.
+    /// Also what may fail soon.
     Warn,
-    /// And what happens rarely.
+    /// Also what happens rarely.
     Info,
-    /// And what happens often.
+    /// Also what happens often.
     Debug,
     /// Everything.
     Trace,
@@ -65,7 +69,10 @@ impl Serve {
         let state_dir = match &self.state_dir {
             Some(folder) => folder.clone(),
             None => default_state_dir(variable).ok_or_else(|| {
-                Failure::usage("neither XDG_STATE_HOME nor HOME is set: say with --state-dir where to keep functions")
+                Failure::usage(
+                    "neither XDG_STATE_HOME nor HOME is set: \
+                     say with --state-dir where to keep functions",
+                )
             })?,
         };
         let threads = match self.threads {
@@ -105,7 +112,8 @@ impl Serve {
     }
 }
 
-/// `ADDRESS:PORT`, `localhost:PORT` or a port alone. Names are not looked up: a listener wants one address.
+/// `ADDRESS:PORT`, `localhost:PORT` or a port alone. Names are not looked up: a listener wants one
+/// address.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let wrong = || format!("`{text}` is not an address such as 127.0.0.1:8080, [::1]:8080 or 8080");
     let port = text.strip_prefix("localhost:").unwrap_or(text);

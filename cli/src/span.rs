@@ -1,4 +1,5 @@
-//! Lengths of time as people write them (`90s`, `10m`, `1h30m`, `2d`), and points in time as RFC 3339.
+//! Lengths of time as people write them (`90s`, `10m`, `1h30m`, `2d`), and points in time as RFC
+//! 3339.
 //!
 //! `logs --since` needs both: the gateway takes only a point in time. The clock is the caller's.
 
@@ -7,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Reads a length of time: one or more numbers, each with a unit (`ms`, `s`, `m`, `h`, `d`), largest first or not;
-/// a number alone counts as seconds.
+/// Reads a length of time: one or more numbers, each with a unit (`ms`, `s`, `m`, `h`, `d`),
+/// largest first or not; a number alone counts as seconds.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the text.

@@ -1,7 +1,7 @@
 //! Aligned text for people: columns for `list`, key and value lines for `describe`.
 //!
-//! Output for programs is `--json`; nothing here has to be parsed by anyone, so widths follow the content.
-//! It does not print: it returns text.
+//! Output for programs is `--json`; nothing here has to be parsed by anyone, so widths follow the
+//! content. It does not print: it returns text.
 
 use std::fmt::Write as _;
 
@@ -56,7 +56,8 @@ fn cell_width(row: &[String], column: usize) -> usize {
         .map_or(0, |cell| printable(cell).chars().count())
 }
 
-/// Key and value lines; a value with several entries continues on lines of its own, under the first.
+/// Key and value lines; a value with several entries continues on lines of its own, under the
+/// first.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
     lines: Vec<(&'static str, Vec<String>)>,
@@ -100,8 +101,8 @@ impl Sheet {
     }
 }
 
-/// The cell with control characters shown as escapes: a label or a command comes from whoever deployed it,
-/// and must not be able to move the cursor of whoever lists it.
+/// The cell with control characters shown as escapes: a label or a command comes from whoever
+/// deployed it, and must not be able to move the cursor of whoever lists it.
 fn printable(cell: &str) -> String {
     cell.chars()
         .fold(String::with_capacity(cell.len()), |mut text, c| {

@@ -1,9 +1,10 @@
 //! One request to a function, whose body and answer may both stream and may both be endless.
 //!
-//! A function like `cat` answers while it still reads. A client that first sends all and then reads would stand
-//! still as soon as the buffers between the two are full, so over plain TCP the body has a thread of its own
-//! (`plain`). Over TLS (`tls`) the body is sent first: there the answer must fit into the buffers on the way until
-//! the body has gone. Nothing of the gateway's credentials is sent, since a function would see them.
+//! A function like `cat` answers while it still reads. A client that first sends all and then reads
+//! would stand still as soon as the buffers between the two are full, so over plain TCP the body
+//! has a thread of its own (`plain`). Over TLS (`tls`) the body is sent first: there the answer
+//! must fit into the buffers on the way until the body has gone. Nothing of the gateway's
+//! credentials is sent, since a function would see them.
 
 mod plain;
 mod tls;
@@ -98,7 +99,8 @@ pub(crate) fn exchange(address: &Address, request: Request) -> Result<Response, 
 /// Checks a field that a user gave.
 ///
 /// # Errors
-/// A sentence: the name is no token, the value has control characters, or the field belongs to the client itself.
+/// A sentence: the name is no token, the value has control characters, or the field belongs to the
+/// client itself.
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), String> {
     if wire_name(name).is_none() {
         return Err(format!(

@@ -29,8 +29,9 @@ pub(super) fn exchange(address: &Address, request: Request) -> Result<Response, 
     let head = head(address, method, &request);
     let mut sender = stream.try_clone().map_err(broken)?;
     sender.write_all(&head).map_err(broken)?;
-    // The thread is not joined: it may wait for a terminal that nobody types at, while the answer is complete.
-    // Nor does it report: when the body cannot be sent, the answer (or its absence) says why.
+    // The thread is not joined: it may wait for a terminal that nobody types at, while the answer
+    // is complete. Nor does it report: when the body cannot be sent, the answer (or its absence)
+    // says why.
     thread::spawn(move || send(sender, request.body).ok());
     let mut input = Input {
         stream,
@@ -228,7 +229,8 @@ impl Read for BodyReader {
             if self.decoder.is_done() || out.is_empty() {
                 return Ok(0);
             }
-            // No more than fits is shown to the decoder, so that all it finds can be handed out at once.
+            // No more than fits is shown to the decoder, so that all it finds can be handed out at
+            // once.
             let unread = self.input.unread();
             let shown = unread
                 .get(..out.len().min(unread.len()))

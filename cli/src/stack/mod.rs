@@ -1,8 +1,9 @@
 //! `stack.yml`: the functions that belong together, in the schema of OpenFaaS's CLI.
 //!
-//! A file becomes deployments in three steps: substitute the environment, read the YAML strictly (an error names
-//! line and column), and merge `environment_file`. Keys of the schema that only matter to builds are known and
-//! not used; other keys are ignored with a warning, since a typo there would otherwise be silent.
+//! A file becomes deployments in three steps: substitute the environment, read the YAML strictly
+//! (an error names line and column), and merge `environment_file`. Keys of the schema that only
+//! matter to builds are known and not used; other keys are ignored with a warning, since a typo
+//! there would otherwise be silent.
 
 mod schema;
 pub(crate) mod substitute;
@@ -28,7 +29,8 @@ pub(crate) struct Stack {
     pub warnings: Vec<String>,
 }
 
-/// Reads the stack file at `path`, or from standard input where `path` is `-`. `variable` is the environment.
+/// Reads the stack file at `path`, or from standard input where `path` is `-`. `variable` is the
+/// environment.
 ///
 /// # Errors
 /// `NoInput` for a file that cannot be opened, `Data` for one that says something wrong.
@@ -68,13 +70,15 @@ pub(crate) fn parse(
     for (name, function) in raw.functions {
         if !is_name(&name) {
             return Err(Failure::data(format!(
-                "functions: `{}` is not a name: names are made of letters, digits, `-`, `_` and `.`",
+                "functions: `{}` is not a name: \
+                 names are made of letters, digits, `-`, `_` and `.`",
                 name.escape_default()
             )));
         }
         let mut environment = text_values(function.environment.clone());
         for path in &function.environment_file {
-            // Later files win over earlier ones, and files over the stack file, as in OpenFaaS's CLI.
+            // Later files win over earlier ones, and files over the stack file, as in OpenFaaS's
+            // CLI.
             environment.extend(environment_file(path, &variable, &file).map_err(|failure| {
                 Failure::new(
                     failure.exit(),

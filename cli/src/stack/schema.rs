@@ -1,7 +1,7 @@
 //! The shape of a stack file as it is written, key by key.
 //!
-//! Types here are what YAML may hold; `super` makes deployments of them. Reading is strict about types and
-//! duplicate keys, and reports keys that nobody knows.
+//! Types here are what YAML may hold; `super` makes deployments of them. Reading is strict about
+//! types and duplicate keys, and reports keys that nobody knows.
 
 use std::collections::BTreeMap;
 

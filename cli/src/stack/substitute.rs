@@ -1,13 +1,15 @@
 //! `${VAR}` and `${VAR:-default}` in the text of a stack file, before it is read as YAML.
 //!
-//! Substitution is textual, as in OpenFaaS's own tools, so that a variable may stand anywhere, also for a key.
-//! Only `${` has a meaning: a `$` alone is left for the function's shell, and `$${` writes a `${`. Lines that are
-//! comments are left alone. The environment is the caller's: a test brings its own.
+//! Substitution is textual, as in OpenFaaS's own tools, so that a variable may stand anywhere, also
+//! for a key. Only `${` has a meaning: a `$` alone is left for the function's shell, and `$${`
+//! writes a `${`. Lines that are comments are left alone. The environment is the caller's: a test
+//! brings its own.
 
 /// The text with every reference replaced, and the variables that were not set and have no default.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Substituted {
-    /// What to read as YAML. It has the lines of the original, unless a value brings line ends of its own.
+    /// What to read as YAML. It has the lines of the original, unless a value brings line ends of
+    /// its own.
     pub text: String,
     /// Where a variable became nothing.
     pub unset: Vec<Reference>,
@@ -24,8 +26,8 @@ pub(crate) struct Reference {
     pub column: usize,
 }
 
-/// Replaces every reference by `variable`'s answer or its default. An empty value counts as not set when there is
-/// a default, as the colon of `:-` says in a shell.
+/// Replaces every reference by `variable`'s answer or its default. An empty value counts as not set
+/// when there is a default, as the colon of `:-` says in a shell.
 ///
 /// # Errors
 /// A sentence with line and column when a `${` is not one of the two forms.
@@ -68,7 +70,8 @@ pub(crate) fn substitute(
                 .map_or((inner, None), |(name, default)| (name, Some(default)));
             if !is_variable(name) {
                 return Err(place(&format!(
-                    "`${{{inner}}}` is neither ${{NAME}} nor ${{NAME:-default}}; write $${{ for the text itself"
+                    "`${{{inner}}}` is neither ${{NAME}} nor ${{NAME:-default}}; \
+                     write $${{ for the text itself"
                 )));
             }
             match (variable(name), default) {

@@ -9,9 +9,9 @@ use crate::output;
 
 /// Write the completion script of a shell to stdout
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  ringway completion bash > ~/.local/share/bash-completion/completions/ringway"
-)]
+#[command(after_help = "\
+Example:
+  ringway completion bash > ~/.local/share/bash-completion/completions/ringway")]
 pub(crate) struct Completion {
     /// The shell that will read the script
     shell: Shell,

@@ -20,9 +20,9 @@ Examples:
   ringway deploy count --fprocess 'wc -l' --env LC_ALL=C --label com.openfaas.scale.max=5
   ringway deploy -f stack.yml --filter 'image-*'
 
-Without NAME and -f, the file stack.yml (or stack.yaml) of the current directory is deployed. In stack files
-${VAR} and ${VAR:-default} are replaced by the environment. Functions are updated (PUT) or, where the gateway does
-not know them, created (POST).";
+Without NAME and -f, the file stack.yml (or stack.yaml) of the current directory is deployed. \
+In stack files ${VAR} and ${VAR:-default} are replaced by the environment. Functions are updated \
+(PUT) or, where the gateway does not know them, created (POST).";
 
 /// Deploy a function, or all functions of a stack file
 #[derive(Debug, Args)]
@@ -83,11 +83,14 @@ pub(crate) struct Deploy {
     #[arg(long, value_name = "REGEX", conflicts_with_all = ["name", "name_flag"])]
     regex: Option<String>,
     /// Update a function that exists; =false only creates, and fails where the function exists
-    #[arg(long, default_value_t = true, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+    #[arg(long, default_value_t = true, action = ArgAction::Set,
+          num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     update: bool,
-    /// Accepted for OpenFaaS's CLI: an update replaces a function anyway, and without an interruption
-    #[arg(long, default_value_t = false, action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+    /// Accepted for OpenFaaS's CLI: an update replaces a function anyway, and without an
+    /// interruption
+    #[arg(long, default_value_t = false, action = ArgAction::Set,
+          num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_name = "BOOL")]
     replace: bool,
     /// Write what was done as JSON: an array of {name, action, url, warnings}
@@ -127,7 +130,10 @@ impl Deploy {
                     }
                     let word = outcome.action.word();
                     if self.json {
-                        done.push(json!({"name": name, "action": word, "url": url, "warnings": outcome.warnings}));
+                        let warnings = &outcome.warnings;
+                        done.push(
+                            json!({"name": name, "action": word, "url": url, "warnings": warnings}),
+                        );
                     } else {
                         output::print(&format!("{name}: {word}, {url}\n"))?;
                     }
@@ -157,7 +163,10 @@ impl Deploy {
         let path = match &self.yaml {
             Some(path) => path.clone(),
             None => default_stack().ok_or_else(|| {
-                Failure::usage("say what to deploy: NAME --fprocess COMMAND, or -f stack.yml (there is no stack.yml here)")
+                Failure::usage(
+                    "say what to deploy: NAME --fprocess COMMAND, or -f stack.yml \
+                     (there is no stack.yml here)",
+                )
             })?,
         };
         let stack = stack::load(&path, variable)?;

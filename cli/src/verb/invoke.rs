@@ -22,8 +22,8 @@ Examples:
   ringway invoke resize --query width=100 --content-type image/png < in.png > out.png
   ringway invoke report --async --header X-Callback-Url=http://127.0.0.1:9000/done < data.json
 
-The body is read from standard input, except with GET and HEAD, which have none. A status that is not 2xx goes to
-standard error with its body, and the exit code is 1.";
+The body is read from standard input, except with GET and HEAD, which have none. A status that is \
+not 2xx goes to standard error with its body, and the exit code is 1.";
 
 /// Call a function with standard input as the body
 #[derive(Debug, Args)]
@@ -57,7 +57,8 @@ impl Invoke {
     /// Sends the request and copies the answer.
     ///
     /// # Errors
-    /// `Refused` for a status that is not 2xx, `Unavailable` when the answer breaks off, and those of the exchange.
+    /// `Refused` for a status that is not 2xx, `Unavailable` when the answer breaks off, and those
+    /// of the exchange.
     pub(crate) fn run(self) -> Result<(), Failure> {
         check_name(&self.name)?;
         check_header("Content-Type", &self.content_type).map_err(Failure::usage)?;
@@ -116,7 +117,8 @@ fn stdin_body() -> io::Result<Body> {
     if stdin.is_terminal() {
         output::note("ringway: reading the body from the terminal until Ctrl-D");
     }
-    // A duplicate of the descriptor: it is a `File`, so it has metadata and a position, and no second buffer.
+    // A duplicate of the descriptor: it is a `File`, so it has metadata and a position, and no
+    // second buffer.
     let mut file = std::fs::File::from(std::os::fd::AsFd::as_fd(&stdin).try_clone_to_owned()?);
     let metadata = file.metadata()?;
     if metadata.is_file() {

@@ -1,7 +1,7 @@
 //! `ringway watchdog`: the watchdog of one replica, in the same binary.
 //!
-//! It takes its settings from the environment, as OpenFaaS's watchdogs do, and has no flags of its own. `main`
-//! comes here before any argument is parsed.
+//! It takes its settings from the environment, as OpenFaaS's watchdogs do, and has no flags of its
+//! own. `main` comes here before any argument is parsed.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,8 @@ pub(crate) fn run() -> ExitCode {
 }
 
 impl Watchdog {
-    /// Reached only with arguments that the watchdog does not have, or with `--help`, which clap answers.
+    /// Reached only with arguments that the watchdog does not have, or with `--help`, which clap
+    /// answers.
     ///
     /// # Errors
     /// Never: the watchdog ends by itself.

@@ -124,6 +124,7 @@ fn a_stack_file_from_stdin() {
     let fake = Fake::with(&[(202, "")]);
     let mut child = ringway(&["deploy", "-f", "-", "-g", &fake.url])
         .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     child

@@ -45,7 +45,8 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// Answers each request with the next of `answers` (status and body), on a connection of its own.
+    /// Answers each request with the next of `answers` (status and body), on a connection of its
+    /// own.
     pub(crate) fn with(answers: &[(u16, &str)]) -> Self {
         let answers: Vec<(u16, String)> = answers
             .iter()

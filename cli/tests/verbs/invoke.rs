@@ -74,7 +74,7 @@ fn a_file_is_sent_with_its_length_from_where_it_is_read() {
 #[test]
 fn a_get_does_not_wait_for_stdin() {
     let fake = Fake::with(&[(200, "ok")]);
-    let child = piped(&[
+    let mut child = piped(&[
         "invoke", "wc", "--method", "GET", "--path", "/a/b", "-n", "ns", "-g", &fake.url,
     ]);
     // Held open: a client that read it would never end.
@@ -127,7 +127,8 @@ fn credentials_of_the_gateway_do_not_reach_a_function() {
 }
 
 /// Goal: an answer that comes while the body still goes must not stop either.
-/// Steps: echo 32 MiB, chunk by chunk, through buffers that are far smaller; write and read at once; compare.
+/// Steps: echo 32 MiB, chunk by chunk, through buffers that are far smaller; write and read at
+/// once; compare.
 #[test]
 fn body_and_answer_stream_at_the_same_time() {
     const PIECE: [u8; 65_536] = [b'x'; 65_536];

@@ -1,7 +1,13 @@
-//! The verbs as a user runs them, against a fake gateway: what is asked, what is printed, with which exit code.
+//! The verbs as a user runs them, against a fake gateway: what is asked, what is printed, with
+//! which exit code.
 //!
-//! The real gateway is tested in the workspace's `tests` crate; here the point is the client's side alone.
+//! The real gateway is tested in the workspace's `tests` crate; here the point is the client's side
+//! alone.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on stops the test"
+)]
 
 mod fake;
 

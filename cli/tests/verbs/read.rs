@@ -1,4 +1,5 @@
-//! Verbs that only read, and those that change a number or remove: list, describe, scale, remove, version, completion.
+//! Verbs that only read, and those that change a number or remove: list, describe, scale, remove,
+//! version, completion.
 
 use serde_json::json;
 
