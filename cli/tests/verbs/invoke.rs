@@ -131,7 +131,7 @@ fn credentials_of_the_gateway_do_not_reach_a_function() {
 /// once; compare.
 #[test]
 fn body_and_answer_stream_at_the_same_time() {
-    const PIECE: [u8; 65_536] = [b'x'; 65_536];
+    static PIECE: [u8; 65_536] = [b'x'; 65_536];
     const PIECES: usize = 512;
     let fake = Fake::serve(|connection, _seen| {
         let mut stream = connection();
