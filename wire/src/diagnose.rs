@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::octets::{is_target_octet, is_token, is_token_octet, is_value_octet};
+use crate::octets::{find, is_target_octet, is_token, is_token_octet, is_value_octet};
 
 /// Refuses a target that is too long already, even though its end may not have come yet.
 pub(crate) fn check_target_length(message: &[u8], limits: &Limits) -> Result<(), Error> {
@@ -166,6 +166,6 @@ const fn as_named(error: httparse::Error) -> Error {
 }
 
 fn split_at_octet(bytes: &[u8], octet: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(octet, bytes)?;
+    let at = find(bytes, octet)?;
     Some((&bytes[..at], &bytes[at + 1..]))
 }

@@ -103,7 +103,8 @@ pub enum Error {
     /// RFC 9110 §7.6.1: a list of tokens, none of which may name a field meant for everybody.
     #[error("the Connection header is malformed")]
     BadConnection,
-    /// Over [`crate::NOMINATED_MAX`].
+    /// Over [`crate::NOMINATING_BYTES_MAX`], or in more than one line: nobody needs that, and to keep
+    /// one short value is what makes dropping the named fields cheap.
     #[error("the Connection header names too many other headers")]
     TooManyConnectionOptions,
     /// RFC 9110 §10.1.1: only `100-continue` is defined.

@@ -5,7 +5,8 @@
 
 use crate::error::Error;
 use crate::framing;
-use crate::headers::{Nominated, is_hop_by_hop_by_nature};
+use crate::headers::is_hop_by_hop_by_nature;
+use crate::limits::NOMINATING_BYTES_MAX;
 use crate::octets::{is_token, list};
 
 /// What the fields of one head say.
@@ -23,7 +24,8 @@ pub(crate) struct Fields<'b> {
     pub(crate) upgrade_field: bool,
     pub(crate) expect_continue: bool,
     pub(crate) expect_unknown: bool,
-    pub(crate) nominated: Nominated<'b>,
+    /// The value of the `Connection` line that names other fields; empty without one.
+    pub(crate) nominating: &'b [u8],
 }
 
 impl<'b> Fields<'b> {
@@ -67,8 +69,9 @@ impl<'b> Fields<'b> {
         Ok(())
     }
 
-    /// RFC 9110 §7.6.1. Several lines add up.
+    /// RFC 9110 §7.6.1. Several lines add up, but only one of them may name other fields.
     fn read_connection(&mut self, value: &'b [u8]) -> Result<(), Error> {
+        let mut nominates = false;
         for option in list(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -76,26 +79,27 @@ impl<'b> Fields<'b> {
                 self.keep_alive = true;
             } else if option.eq_ignore_ascii_case(b"upgrade") {
                 self.upgrade_option = true;
-            } else if is_hop_by_hop_by_nature(option) {
-                // Dropped anyhow: `TE`, `Trailer`, …
-            } else {
-                self.nominate(option)?;
+            } else if !is_hop_by_hop_by_nature(option) {
+                check_nomination(option)?;
+                nominates = true;
             }
         }
+        if nominates {
+            if value.len() > NOMINATING_BYTES_MAX || !self.nominating.is_empty() {
+                return Err(Error::TooManyConnectionOptions);
+            }
+            self.nominating = value;
+        }
         Ok(())
     }
+}
 
-    fn nominate(&mut self, name: &'b [u8]) -> Result<(), Error> {
-        // Dropping these two on the sender's wish would leave a body without its length, or a
-        // request without its host: the next hop would read another message than this one did.
-        let vital =
-            name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"host");
-        if vital || !is_token(name) {
-            return Err(Error::BadConnection);
-        }
-        if !self.nominated.push(name) {
-            return Err(Error::TooManyConnectionOptions);
-        }
-        Ok(())
+/// Dropping these two on the sender's wish would leave a body without its length, or a request
+/// without its host: the next hop would read another message than this one did.
+fn check_nomination(name: &[u8]) -> Result<(), Error> {
+    let vital = name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"host");
+    if vital || !is_token(name) {
+        return Err(Error::BadConnection);
     }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 
 use crate::error::Error;
 use crate::fields::Fields;
-use crate::headers::{Headers, Nominated};
+use crate::headers::Headers;
 use crate::limits::{HEADERS_CAP, Limits};
 
 /// The version of a message. Others are refused.
@@ -88,12 +88,12 @@ pub(crate) const fn partial<T>(window: &[u8], limits: &Limits) -> Result<Parsed<
 
 /// Checks the line ends of `head` and reads the fields that this codec cares for.
 ///
-/// `head` is the bytes of the head with its blank line; `headers` are its parts.
+/// `head` is the bytes of the head with its blank line; `headers` are its parts; `fields` is empty.
 pub(crate) fn judge<'b>(
     head: &'b [u8],
     headers: &[httparse::Header<'b>],
-) -> Result<(Headers<'b>, Fields<'b>), Error> {
-    let mut fields = Fields::default();
+    fields: &mut Fields<'b>,
+) -> Result<Headers<'b>, Error> {
     let mut block_start = head.len().saturating_sub(2);
     for (index, header) in headers.iter().enumerate() {
         let start = offset_in(head, header.name);
@@ -113,8 +113,7 @@ pub(crate) fn judge<'b>(
         return Err(Error::BareLf);
     }
     let block = head.get(block_start..head.len() - 2).unwrap_or_default();
-    let nominated: Nominated<'b> = fields.nominated;
-    Ok((Headers::new(block, nominated), fields))
+    Ok(Headers::new(block, fields.nominating))
 }
 
 /// Where `part` begins in `whole`; `httparse` gives slices, not positions.

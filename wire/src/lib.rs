@@ -46,7 +46,7 @@ pub use framing::Framing;
 pub use head::{Parsed, Version};
 pub use headers::{Header, Headers, Iter};
 pub use limits::{
-    CHUNK_EXTENSION_BYTES_MAX, HEADERS_CAP, LENGTH_BYTES_MAX, Limits, NOMINATED_MAX,
+    CHUNK_EXTENSION_BYTES_MAX, HEADERS_CAP, LENGTH_BYTES_MAX, Limits, NOMINATING_BYTES_MAX,
     TRAILER_BYTES_MAX,
 };
 pub use method::Method;

@@ -18,10 +18,10 @@ pub const TRAILER_BYTES_MAX: u16 = 8 * 1024;
 /// not here, would let the two of us disagree about where the message ends.
 pub const LENGTH_BYTES_MAX: u64 = i64::MAX as u64;
 
-/// Most field names that one head's `Connection` may nominate beside the usual options.
+/// Longest `Connection` value in bytes that names other fields than the usual ones.
 ///
-/// They are kept in the head itself, so that dropping them costs no allocation.
-pub const NOMINATED_MAX: usize = 8;
+/// Every field of the head is looked up in it, so its length multiplies with their number.
+pub const NOMINATING_BYTES_MAX: usize = 256;
 
 /// How much of a head is accepted. What is over a limit is refused with 414 or 431.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -77,7 +77,8 @@ pub fn parse_request<'b>(buf: &'b [u8], limits: &Limits) -> Result<Parsed<Reques
     let version = Version::from_minor(request.version);
     // The target comes before the fields, as it does in the message.
     let target = target::judge(target, method)?;
-    let (headers, fields) = head::judge(&message[..len], request.headers)?;
+    let mut fields = Fields::default();
+    let headers = head::judge(&message[..len], request.headers, &mut fields)?;
     let head = conclude(method, target, version, headers, &fields)?;
     Ok(Parsed::Complete {
         head,

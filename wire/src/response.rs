@@ -11,6 +11,7 @@ use crate::head::{self, Parsed, Version};
 use crate::headers::Headers;
 use crate::limits::Limits;
 use crate::method::Method;
+use crate::octets::find;
 
 /// The head of a response that was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +73,8 @@ pub fn parse_response<'b>(
         return Err(Error::BadStatus);
     }
     let version = Version::from_minor(response.version);
-    let (headers, fields) = head::judge(&window[..len], response.headers)?;
+    let mut fields = Fields::default();
+    let headers = head::judge(&window[..len], response.headers, &mut fields)?;
     let framing = conclude_framing(request_method, status, version, &fields)?;
     let head = ResponseHead {
         status,
@@ -114,7 +116,7 @@ fn conclude_framing(
 fn reason(head: &[u8]) -> &[u8] {
     const BEFORE: usize = "HTTP/1.1 200".len();
     let rest = head.get(BEFORE..).unwrap_or_default();
-    let end = memchr::memchr(b'\r', rest).unwrap_or(0);
+    let end = find(rest, b'\r').unwrap_or(0);
     rest.get(1..end).unwrap_or_default()
 }
 

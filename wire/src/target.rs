@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 use crate::error::Error;
 use crate::method::Method;
-use crate::octets::{is_reg_name_octet, is_target_octet};
+use crate::octets::{find, is_reg_name_octet};
 
 /// A target in the form in which it is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +18,18 @@ pub(crate) struct Target<'b> {
     pub(crate) authority: Option<&'b [u8]>,
 }
 
-/// Judges `target` and reduces absolute-form to origin-form.
+/// Judges a `target` that the tokeniser has cut out and reduces absolute-form to origin-form.
 pub(crate) fn judge<'b>(target: &'b [u8], method: Method<'_>) -> Result<Target<'b>, Error> {
     if method.is_connect() {
         return Err(Error::ConnectNotSupported);
     }
-    for &octet in target {
-        if octet == b'#' {
-            return Err(Error::TargetFragment);
-        }
-        if !is_target_octet(octet) {
-            return Err(Error::BadTarget);
-        }
+    // The tokeniser lets nothing through but visible ASCII and bytes from 0x80 on, so these two
+    // searches see all that is left to refuse.
+    if !target.is_ascii() {
+        return Err(Error::BadTarget);
+    }
+    if find(target, b'#').is_some() {
+        return Err(Error::TargetFragment);
     }
     match target {
         [b'/', ..] => Ok(Target {
@@ -103,7 +103,12 @@ fn is_bracketed_authority(rest: &[u8]) -> bool {
 
 /// A registered name or an IPv4 address, which is written with the same characters.
 fn is_reg_name(host: &[u8]) -> bool {
-    let mut rest = host;
+    // Nearly every name ends the search here; the rest may hold percent-encoding.
+    let plain = host
+        .iter()
+        .take_while(|&&octet| is_reg_name_octet(octet))
+        .count();
+    let mut rest = &host[plain..];
     while let Some((&octet, after)) = rest.split_first() {
         rest = match (octet, after) {
             (b'%', [high, low, after @ ..])

@@ -17,8 +17,8 @@ fn names(head: &RequestHead<'_>) -> Vec<String> {
 }
 
 const MIXED: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nAccept:*/*\r\nTE: trailers\r\nX-A: 1\r\n\
-    Connection: close, X-B, te\r\nx-b: 2\r\nX-C:  3\r\nX-D: \r\nX-E:\r\nX-F: a: b\r\n\
-    Keep-Alive: 5\r\nconnection: x-g\r\nTrailer: z\r\nX-G: 4\r\nX-H: 5 \r\nUpgrade: u\r\n\
+    Connection: close, X-B, te,,x-g\r\nx-b: 2\r\nX-C:  3\r\nX-D: \r\nX-E:\r\nX-F: a: b\r\n\
+    Keep-Alive: 5\r\nconnection: keep-alive\r\nTrailer: z\r\nX-G: 4\r\nX-H: 5 \r\nUpgrade: u\r\n\
     Proxy-Connection: close\r\nProxy-Authorization: p\r\nX-A: 6\r\n\r\n";
 
 #[test]
