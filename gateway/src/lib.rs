@@ -5,10 +5,21 @@
 
 pub mod config;
 pub mod limits;
-pub mod metrics;
 pub mod route;
 pub mod shared;
 pub mod snapshot;
+
+pub mod plane;
+mod worker;
+
+mod balance;
+mod pool;
+mod proxy;
+
+mod failure;
+mod reply;
+
+pub mod metrics;
 mod version;
 
 pub use config::Config;

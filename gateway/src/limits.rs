@@ -17,8 +17,11 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Between two requests on a connection.
     pub idle_timeout: Duration,
-    /// Between two pieces of a body, in either direction, the other side being slow.
+    /// For the next piece of a request's body to come, and for the client to take one of the
+    /// answer's.
     pub body_timeout: Duration,
+    /// Between two pieces of an answer's body, the function being silent: long, for event streams.
+    pub stream_idle_timeout: Duration,
     /// For a connection to a replica.
     pub connect_timeout: Duration,
     /// From the end of the request to the first byte of the answer.
@@ -43,12 +46,24 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
+            stream_idle_timeout: Duration::from_secs(600),
             connect_timeout: Duration::from_secs(5),
             upstream_timeout: Duration::from_secs(60),
             half_close_timeout: Duration::from_secs(2),
             drain_timeout: Duration::from_secs(30),
             pool_idle_max: 128,
             pool_idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+impl Limits {
+    /// The codec's share of the limits.
+    #[must_use]
+    pub fn wire(&self) -> wire::Limits {
+        wire::Limits {
+            head_bytes_max: self.head_bytes_max,
+            headers_max: self.headers_max,
+            target_bytes_max: self.target_bytes_max,
         }
     }
 }

@@ -109,32 +109,33 @@ impl Replica {
 
     /// Counts one request more on `core`, until the guard is dropped.
     #[must_use]
-    pub fn enter(self: &Arc<Self>, core: usize) -> InFlight {
+    pub fn enter(self: &Arc<Self>, core: usize) -> InFlight<'_> {
         // SeqCst pairs with `publish`: see there.
         self.in_flight[core].fetch_add(1, Ordering::SeqCst);
         InFlight {
-            replica: Arc::clone(self),
+            replica: self,
             core,
         }
     }
 }
 
-/// One request in flight to a replica; dropping it ends the count.
+/// One request in flight to a replica; dropping it ends the count. It borrows from the snapshot
+/// that the request holds, since a counted reference would be a cache line that all cores write.
 #[derive(Debug)]
-pub struct InFlight {
-    replica: Arc<Replica>,
+pub struct InFlight<'s> {
+    replica: &'s Arc<Replica>,
     core: usize,
 }
 
-impl InFlight {
+impl<'s> InFlight<'s> {
     /// The replica that it counts on.
     #[must_use]
-    pub fn replica(&self) -> &Arc<Replica> {
-        &self.replica
+    pub fn replica(&self) -> &'s Arc<Replica> {
+        self.replica
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.replica.in_flight[self.core].fetch_sub(1, Ordering::SeqCst);
     }

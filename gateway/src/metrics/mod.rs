@@ -4,7 +4,9 @@
 //! (sums them into Prometheus families at scrape).
 
 mod cells;
+mod own;
 
 pub use cells::{
     CoreCells, Counter, FunctionCounters, Gauge, LATENCY_BUCKETS, StatusCells, WorkerCells,
 };
+pub(crate) use own::{Held, OwnCells};

@@ -1,0 +1,143 @@
+//! Starts and ends the data plane: one thread, listener and bell per core.
+//!
+//! What it does not do: route or relay; the workers do.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    thread::{Builder, JoinHandle},
+};
+
+use net::{Driver, Ringer};
+use socket2::Socket;
+
+use crate::{
+    limits::Limits,
+    shared::Shared,
+    worker::{self, Setup},
+};
+
+/// The running workers.
+#[derive(Debug)]
+pub struct DataPlane {
+    addresses: Vec<SocketAddr>,
+    bells: Bells,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+/// Gets the attention of all workers, from any thread.
+#[derive(Debug, Clone)]
+pub struct Bells {
+    ringers: Vec<Ringer>,
+}
+
+impl Bells {
+    /// Makes the workers look at what they share with the control plane.
+    pub fn ring(&self) {
+        for ringer in &self.ringers {
+            ringer.ring();
+        }
+    }
+}
+
+/// Why the data plane could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, is not ours, or needs a privilege.
+    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No thread or descriptor is left.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[from] io::Error),
+}
+
+/// Binds all addresses once per core and starts the workers. When this returns, connections are
+/// accepted by the kernel.
+///
+/// # Errors
+/// When an address cannot be bound or a thread cannot be started.
+pub fn start(
+    listen: &[SocketAddr],
+    driver: &Driver,
+    limits: &Limits,
+    shared: &Arc<Shared>,
+) -> Result<DataPlane, StartError> {
+    let mut addresses = listen.to_vec();
+    let mut ringers = Vec::new();
+    let mut threads = Vec::new();
+    let mut setups = Vec::new();
+    for core in 0..shared.cores() {
+        let (ringer, bell) = net::bell()?;
+        ringers.push(ringer);
+        setups.push(Setup {
+            core,
+            driver: driver.clone(),
+            listeners: bind_all(&mut addresses)?,
+            bell,
+            shared: Arc::clone(shared),
+            limits: limits.clone(),
+        });
+    }
+    for setup in setups {
+        let name = format!("worker-{}", setup.core);
+        threads.push(Builder::new().name(name).spawn(|| worker::run(setup))?);
+    }
+    Ok(DataPlane {
+        addresses,
+        bells: Bells { ringers },
+        threads,
+    })
+}
+
+/// Binds each address, putting the port that the kernel chose in place of 0 so that the next core
+/// binds the same.
+fn bind_all(addresses: &mut [SocketAddr]) -> Result<Vec<Socket>, StartError> {
+    let mut sockets = Vec::new();
+    for address in addresses {
+        let bound = net::bind_tcp(*address, true).and_then(|socket| {
+            let actual = socket.local_addr()?.as_socket();
+            Ok((socket, actual))
+        });
+        let (socket, actual) = bound.map_err(|source| StartError::Listen {
+            address: *address,
+            source,
+        })?;
+        *address = actual.unwrap_or(*address);
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+impl DataPlane {
+    /// Where it listens, with the ports that the kernel chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What the control plane rings.
+    #[must_use]
+    pub fn bells(&self) -> Bells {
+        self.bells.clone()
+    }
+
+    /// Waits until every worker has drained and ended.
+    ///
+    /// # Errors
+    /// The first worker's that could not run.
+    pub fn join(self) -> io::Result<()> {
+        for thread in self.threads {
+            match thread.join() {
+                Ok(result) => result?,
+                Err(_panic) => return Err(io::Error::other("a worker panicked; see the log")),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! The far side of a request: a connection to the replica, the request on its way there, the
+//! answer on its way back, both at the same time.
+//!
+//! `call` is what is known of the request, `head` writes both heads anew, `body` moves bodies,
+//! `connect` gets a connection, `relay` runs the two directions, `retry` says whether a failure
+//! may be tried again.
+
+mod body;
+mod call;
+mod connect;
+mod head;
+mod relay;
+mod retry;
+
+use std::{io, time::Duration};
+
+use net::{Chunk, ChunkMut, Either, race};
+use wire::encode::CONTINUE;
+
+use crate::{
+    failure::Failure,
+    pool::Upstream,
+    snapshot::{Function, InFlight},
+    worker::{Client, Next, Worker},
+};
+
+use body::{Pump, Reframe};
+pub(crate) use call::{Call, CallId};
+use relay::{Far, Request};
+pub(crate) use retry::{Attempt, Failed, Sent};
+
+/// The request was answered by the replica.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The replica's status.
+    pub(crate) status: u16,
+    /// What becomes of the client's connection.
+    pub(crate) next: Next,
+}
+
+/// Sends the request to the replica and its answer to the client.
+///
+/// `rest` is what has been read behind the head.
+pub(crate) async fn forward(
+    worker: &Worker,
+    client: &mut Client,
+    call: &Call<'_>,
+    (function, flight): (&Function, &InFlight<'_>),
+    mut rest: Chunk,
+) -> Result<Answered, Failed> {
+    let replica = flight.replica();
+    let mut upstream = connect::checkout(worker, replica)
+        .await
+        .map_err(Failed::before_sending)?;
+
+    // Asked for only now: a client that waits for it has sent nothing to a dead replica.
+    if call.head.expect_continue && rest.is_empty() {
+        let limit = worker.limits.body_timeout;
+        let sent = client.send(Chunk::copied(CONTINUE), limit).await;
+        sent.map_err(|_gone| Failed::before_sending(Failure::ClientGone))?;
+    }
+
+    let mut pump = Pump::new(
+        call.head.framing,
+        Reframe::Keep,
+        worker.limits.body_bytes_max,
+    );
+    let mut out = ChunkMut::new();
+    head::encode_request(&mut out, call, client, replica);
+    let first = pump.take(&mut rest).map_err(Failed::before_sending)?;
+    let whole_in_one_write = first.len() <= out.room();
+    if whole_in_one_write {
+        out.extend_from_slice(&first);
+    }
+    let began = send_head(&mut upstream, out.freeze(), worker.limits.body_timeout).await;
+    if let Err(error) = began {
+        return Err(Failed::on_first_write(error, upstream.reused));
+    }
+    let first = if whole_in_one_write {
+        Chunk::default()
+    } else {
+        first
+    };
+
+    let limit = function
+        .upstream_timeout
+        .unwrap_or(worker.limits.upstream_timeout);
+    let far = Far {
+        upstream,
+        replica,
+        limit,
+    };
+    relay::relay(worker, client, call, far, Request { pump, first, rest }).await
+}
+
+async fn send_head(upstream: &mut Upstream, head: Chunk, limit: Duration) -> io::Result<()> {
+    upstream.timer.set(limit);
+    match race(upstream.stream.sender.send(head), upstream.timer.expired()).await {
+        Either::First(result) => result,
+        Either::Second(()) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}

@@ -1,0 +1,40 @@
+//! Takes connections from one listener and starts a task for each.
+
+use std::{io, rc::Rc, time::Duration};
+
+use net::{Either, Listener, race};
+
+use super::{Worker, connection};
+
+/// The pause when descriptors or memory have run out: long enough for some to come free, short
+/// enough not to be noticed. The waiting connections stay in the kernel's backlog.
+const OUT_OF_RESOURCES_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until the worker drains.
+pub(crate) async fn accept(worker: Rc<Worker>, listener: Listener) {
+    loop {
+        match race(listener.accept(), worker.drain.started()).await {
+            Either::Second(()) => return,
+            Either::First(Ok((stream, peer))) => {
+                worker.cells.accepted.add_one();
+                net::spawn(connection::serve(Rc::clone(&worker), stream, peer));
+            }
+            Either::First(Err(error)) if concerns_one_connection(&error) => {}
+            Either::First(Err(error)) => {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                net::sleep(OUT_OF_RESOURCES_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// accept(2): errors that the new connection brought with it, not the listener.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::Interrupted
+    )
+}

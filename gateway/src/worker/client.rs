@@ -1,0 +1,102 @@
+//! The near side of a connection: the client's bytes, its deadline, its address, and how to part.
+
+use std::{cell::Cell, io, net::SocketAddr, time::Duration};
+
+use net::{Chunk, ChunkMut, Either, Receiver, Sender, Stream, Timer, race};
+
+use super::drain::Seat;
+use crate::{failure::Failure, limits::Limits};
+
+/// How long, and for how many bytes, the rest of an unwanted body is read after the answer has
+/// been sent. Closing earlier would reset the connection, and a reset can destroy the answer on
+/// its way (RFC 9112, 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+
+/// A client's connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) receiver: Receiver,
+    pub(crate) sender: Sender,
+    /// The deadline of whatever we wait for from the client.
+    pub(crate) timer: Timer,
+    /// The client has closed its sending side but may still read.
+    pub(crate) half_closed: Cell<bool>,
+    /// The client's address as text, empty on a Unix socket.
+    pub(crate) address: Box<str>,
+    pub(super) seat: Seat,
+}
+
+impl Client {
+    pub(super) fn new(stream: Stream, peer: Option<SocketAddr>, seat: Seat) -> Self {
+        Self {
+            receiver: stream.receiver,
+            sender: stream.sender,
+            timer: Timer::new(),
+            half_closed: Cell::new(false),
+            address: peer.map_or_else(Box::default, |peer| {
+                peer.ip().to_canonical().to_string().into_boxed_str()
+            }),
+            seat,
+        }
+    }
+
+    /// Adds the next bytes to a head of which `have` has come. `Ok(None)` is the end of the
+    /// connection, whether it was closed or was silent for too long between two requests.
+    pub(super) async fn more_of_head(
+        &mut self,
+        have: Chunk,
+        limits: &Limits,
+    ) -> Result<Option<Chunk>, Failure> {
+        if have.is_empty() {
+            self.timer.set(limits.idle_timeout);
+            self.seat.set_idle(true);
+        }
+        let received = race(self.receiver.recv(), self.timer.expired()).await;
+        match received {
+            Either::First(Ok(chunk)) if !chunk.is_empty() => {
+                if have.is_empty() {
+                    self.seat.set_idle(false);
+                    self.timer.set(limits.head_timeout);
+                    return Ok(Some(chunk));
+                }
+                Ok(Some(joined(&have, &chunk)))
+            }
+            Either::First(_closed) => Ok(None),
+            Either::Second(()) if have.is_empty() => Ok(None),
+            Either::Second(()) => Err(Failure::HeadTimeout(limits.head_timeout)),
+        }
+    }
+
+    /// Sends, giving up after `limit` without progress.
+    pub(crate) async fn send(&mut self, chunk: Chunk, limit: Duration) -> io::Result<()> {
+        self.timer.set(limit);
+        match race(self.sender.send(chunk), self.timer.expired()).await {
+            Either::First(result) => result,
+            Either::Second(()) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Parts from a client that may still be sending.
+    pub(super) async fn linger(&mut self) {
+        if self.sender.finish().is_err() {
+            return;
+        }
+        self.timer.set(LINGER);
+        let mut read = 0;
+        while read < LINGER_BYTES_MAX {
+            match race(self.receiver.recv(), self.timer.expired()).await {
+                Either::First(Ok(chunk)) if !chunk.is_empty() => read += chunk.len(),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// A head rarely comes in two pieces; when it does, they are copied together.
+fn joined(have: &[u8], more: &[u8]) -> Chunk {
+    let mut both = ChunkMut::new();
+    both.extend_from_slice(have);
+    both.extend_from_slice(more);
+    both.freeze()
+}
