@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Segment, Track};
+use serde_saphyr::UserMessageFormatter;
 
 use crate::function::{Deployment, Resources};
 
@@ -123,22 +125,59 @@ impl Function {
 /// Reads YAML and says which keys nobody asked for.
 ///
 /// # Errors
-/// The parser's sentence, which names line and column.
+/// A sentence that names the key, line and column.
 pub(crate) fn read<T: DeserializeOwned + Default>(text: &str) -> Result<(T, Vec<String>), String> {
     let mut warnings = Vec::new();
-    let value: Option<T> = serde_saphyr::with_deserializer_from_str(text, |yaml| {
+    let mut track = Track::new();
+    let value: Result<Option<T>, _> = serde_saphyr::with_deserializer_from_str(text, |yaml| {
+        let yaml = serde_path_to_error::Deserializer::new(yaml, &mut track);
         serde_ignored::deserialize(yaml, |path| {
             // `?` stands for the step into an `Option`.
             let path = path.to_string().replace(".?", "").replace("?.", "");
-            let last = path.rsplit('.').next().unwrap_or_default();
-            let of_a_build = path.starts_with("functions.") && UNUSED_IN_FUNCTION.contains(&last);
-            if !of_a_build && !UNUSED.contains(&path.as_str()) {
+            if !is_known(&path) {
                 warnings.push(format!("key `{path}` is not known and is ignored"));
             }
         })
-    })
-    .map_err(|error| error.without_snippet().to_string())?;
-    Ok((value.unwrap_or_default(), warnings))
+    });
+    match value {
+        Ok(value) => Ok((value.unwrap_or_default(), warnings)),
+        Err(error) => {
+            let path = track.path();
+            // Without a key on the way it is the root: the error is then not about one key.
+            if path.iter().any(|step| matches!(step, Segment::Map { .. })) {
+                // `?` is a step whose name was not read yet.
+                let path = path.to_string();
+                Err(format!(
+                    "{}: {}",
+                    path.trim_end_matches(".?"),
+                    sentence(&error)
+                ))
+            } else {
+                Err(sentence(&error))
+            }
+        }
+    }
+}
+
+/// The parser's message for whoever wrote the file; its other formatters speak to whoever calls it.
+fn sentence(error: &serde_saphyr::Error) -> String {
+    error
+        .without_snippet()
+        .render_with_formatter(&UserMessageFormatter)
+        .replace(
+            "expected sequence start",
+            "expected a list (lines with `- `)",
+        )
+        .replace(
+            "expected mapping start",
+            "expected keys with values (`KEY: VALUE`)",
+        )
+}
+
+/// Whether the key belongs to the schema, although nothing is done with it.
+fn is_known(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    UNUSED.contains(&path) || (path.starts_with("functions.") && UNUSED_IN_FUNCTION.contains(&last))
 }
 
 fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(

@@ -161,6 +161,16 @@ fn errors_name_line_and_column() {
 }
 
 #[test]
+fn errors_name_the_key_in_words_for_people() {
+    let failure = read("functions:\n  wc:\n    secrets: token\n")
+        .unwrap_err()
+        .to_string();
+    assert!(failure.starts_with("functions.wc.secrets: "), "{failure}");
+    let twice = read("functions:\n  wc:\n    fprocess: a\n    fprocess: b\n").unwrap_err();
+    assert!(!twice.to_string().contains("Options"), "{twice}");
+}
+
+#[test]
 fn names_are_checked() {
     let failure = read("functions:\n  a/b:\n    image: x\n").unwrap_err();
     assert!(

@@ -68,11 +68,9 @@ impl Invoke {
             return Err(failed(&self.name, response));
         }
         if self.asynchronous {
-            let id = response
-                .header("X-Call-Id")
-                .map(String::from_utf8_lossy)
-                .unwrap_or_default();
-            output::note(&format!("{}: accepted, call id {id}", self.name));
+            let id = response.header("X-Call-Id").map(String::from_utf8_lossy);
+            let id = id.map_or_else(String::new, |id| format!(", call id {id}"));
+            output::note(&format!("{}: accepted{id}", self.name));
         }
         copy(response, io::stdout().lock())
     }
