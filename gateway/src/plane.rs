@@ -5,7 +5,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread::{Builder, JoinHandle},
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub struct DataPlane {
     addresses: Vec<SocketAddr>,
     bells: Bells,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// Gets the attention of all workers, from any thread.
@@ -57,11 +57,12 @@ pub enum StartError {
     Worker(#[from] io::Error),
 }
 
-/// Binds all addresses once per core and starts the workers. When this returns, connections are
-/// accepted by the kernel.
+/// Binds all addresses once per core and starts the workers. When this returns, every worker has
+/// its runtime and accepts connections.
 ///
 /// # Errors
-/// When an address cannot be bound or a thread cannot be started.
+/// When an address cannot be bound, a thread cannot be started, or a worker cannot make its
+/// runtime (a ring needs lockable memory).
 pub fn start(
     listen: &[SocketAddr],
     driver: &Driver,
@@ -72,6 +73,7 @@ pub fn start(
     let mut ringers = Vec::new();
     let mut threads = Vec::new();
     let mut setups = Vec::new();
+    let (started, outcomes) = mpsc::channel();
     for core in 0..shared.cores() {
         let (ringer, bell) = net::bell()?;
         ringers.push(ringer);
@@ -82,11 +84,17 @@ pub fn start(
             bell,
             shared: Arc::clone(shared),
             limits: limits.clone(),
+            started: started.clone(),
         });
     }
+    drop(started);
     for setup in setups {
         let name = format!("worker-{}", setup.core);
         threads.push(Builder::new().name(name).spawn(|| worker::run(setup))?);
+    }
+    for _ in &threads {
+        let outcome = outcomes.recv();
+        outcome.unwrap_or_else(|_panicked| Err(io::Error::other("a worker panicked")))?;
     }
     Ok(DataPlane {
         addresses,
@@ -130,13 +138,11 @@ impl DataPlane {
     /// Waits until every worker has drained and ended.
     ///
     /// # Errors
-    /// The first worker's that could not run.
+    /// When one panicked.
     pub fn join(self) -> io::Result<()> {
         for thread in self.threads {
-            match thread.join() {
-                Ok(result) => result?,
-                Err(_panic) => return Err(io::Error::other("a worker panicked; see the log")),
-            }
+            let ended = thread.join();
+            ended.map_err(|_panic| io::Error::other("a worker panicked; see the log"))?;
         }
         Ok(())
     }

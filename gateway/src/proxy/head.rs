@@ -88,11 +88,14 @@ pub(crate) fn encode_answer(
 ) {
     encode::status_line(out, answer.status);
     let (mut has_date, mut has_id, mut has_start) = (false, false, false);
+    // RFC 9110, 8.6: an answer that can have no body has no length either.
+    let no_length = answer.status == 204;
     answer.headers.copy_end_to_end(out, |header| {
         match header.name.len() {
             4 => has_date |= header.is("date"),
             9 => has_id |= header.is("x-call-id"),
             12 => has_start |= header.is("x-start-time"),
+            14 if no_length => return !header.is("content-length"),
             _ => {}
         }
         true
@@ -121,6 +124,8 @@ pub(crate) fn encode_answer(
 /// Writes an interim answer (103 and the like), which goes through as it is.
 pub(crate) fn encode_interim(out: &mut Vec<u8>, answer: &ResponseHead<'_>) {
     encode::status_line(out, answer.status);
-    answer.headers.copy_end_to_end(out, |_| true);
+    answer
+        .headers
+        .copy_end_to_end(out, |header| !header.is("content-length"));
     encode::end_of_headers(out);
 }

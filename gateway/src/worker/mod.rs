@@ -15,7 +15,7 @@ use std::{
     io,
     ops::Deref,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) bell: Bell,
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Limits,
+    /// Told once whether the worker has its runtime and listeners.
+    pub(crate) started: mpsc::Sender<io::Result<()>>,
 }
 
 /// What all tasks of one core share.
@@ -101,22 +103,35 @@ impl Worker {
     }
 }
 
-/// Runs a worker on this thread until it has drained.
-///
-/// # Errors
-/// When the runtime cannot be made or a listener cannot be registered.
-pub(crate) fn run(setup: Setup) -> io::Result<()> {
-    let mut runtime = Runtime::new(&setup.driver)?;
-    runtime.block_on(async move {
+/// Runs a worker on this thread until it has drained. Whoever started it is told whether it could.
+pub(crate) fn run(setup: Setup) {
+    let started = setup.started.clone();
+    // Nobody listens any more when an earlier worker could not start: then this one leaves too.
+    let tell = |result: io::Result<()>| started.send(result).is_ok();
+    let mut runtime = match Runtime::new(&setup.driver) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tell(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
         let worker = Rc::new(Worker::new(setup.core, setup.shared, setup.limits));
         for socket in setup.listeners {
-            net::spawn(accept::accept(Rc::clone(&worker), Listener::new(socket)?));
+            match Listener::new(socket) {
+                Ok(listener) => net::spawn(accept::accept(Rc::clone(&worker), listener)),
+                Err(error) => {
+                    tell(Err(error));
+                    return;
+                }
+            }
         }
         net::spawn(tidy(Rc::clone(&worker)));
         net::spawn(listen(Rc::clone(&worker), setup.bell));
-        worker.drain.done(worker.limits.drain_timeout).await;
-        Ok(())
-    })
+        if tell(Ok(())) {
+            worker.drain.done(worker.limits.drain_timeout).await;
+        }
+    });
 }
 
 /// Waits for the word from the control plane that something has changed.

@@ -1,0 +1,188 @@
+"""What every measurement here shares: CPU time of a process, interleaved rounds, medians, and the
+record of the machine. Standard library only.
+
+Ratios within one run are the result; absolute figures drift with the machine.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def need(*programs):
+    """Ends with a sentence when a program is missing."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)} (Debian: apt-get install {' '.join(missing)})")
+
+
+def release_binary(name):
+    """Builds and returns a release binary of this tree."""
+    subprocess.run(["cargo", "build", "--release", "--bin", name], cwd=ROOT, check=True)
+    return ROOT / "target" / "release" / name
+
+
+def cpu_ns(pid):
+    """CPU time that all threads of a process have used, in nanoseconds (Linux schedstat)."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total
+
+
+def rss_kib(pid):
+    """Resident set of a process in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def children(pid):
+    """Direct children of a process."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def free_port():
+    """A TCP port of the loopback address that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port, seconds=20):
+    """Waits until somebody accepts connections at the port."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    sys.exit(f"nothing listens on port {port} after {seconds} s")
+
+
+@contextlib.contextmanager
+def running(command, core=None, **options):
+    """Runs a server for the length of a `with`, on one core if asked."""
+    if core is not None:
+        command = ["taskset", "-c", str(core), *command]
+    process = subprocess.Popen([str(part) for part in command], **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wrk(url, connections, seconds, core=None, script=None):
+    """Closed-loop load by wrk on one thread; requests, requests per second and latencies in µs."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    if script:
+        command += ["-s", str(script)]
+    command.append(url)
+    if core is not None:
+        command = ["taskset", "-c", str(core), *command]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    requests = int(re.search(r"(\d+) requests in", text).group(1))
+    errors = sum(int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", text))
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    units = {"us": 1, "ms": 1e3, "s": 1e6}
+    quantile = {
+        q: float(value) * units[unit]
+        for q, value, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", text)
+    }
+    return {
+        "requests": requests,
+        "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
+        "errors": errors + (int(bad.group(1)) if bad else 0),
+        "p50_us": quantile["50"],
+        "p99_us": quantile["99"],
+    }
+
+
+def interleaved(cases, rounds, seed=1):
+    """Runs every case once per round, in an order shuffled anew for each round.
+
+    `cases` maps a name to a function that measures once and returns a dict of numbers.
+    """
+    order = random.Random(seed)
+    results = {name: [] for name in cases}
+    for number in range(rounds):
+        names = list(cases)
+        order.shuffle(names)
+        for name in names:
+            results[name].append(cases[name]())
+            print(f"round {number + 1}/{rounds} {name}: {results[name][-1]}", file=sys.stderr)
+    return results
+
+
+def median(results, key):
+    """Median of one figure over the rounds."""
+    return statistics.median(result[key] for result in results)
+
+
+def spread(results, key):
+    """Half the range of one figure, as a share of its median."""
+    values = [result[key] for result in results]
+    middle = statistics.median(values)
+    return (max(values) - min(values)) / 2 / middle if middle else 0.0
+
+
+def machine():
+    """What the figures were measured on."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    return {
+        "date": datetime.date.today().isoformat(),
+        "kernel": platform.release(),
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "commit": commit,
+        "command": " ".join(["python3", *sys.argv]),
+    }
+
+
+def version(command):
+    """First line of what a program prints about its version."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip().splitlines()[0]
+
+
+def write(folder, about, results, table):
+    """Writes raw figures and the table to `folder/runs/DATE/`."""
+    target = Path(folder) / "runs" / about["date"]
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "raw.json").write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
+    facts = "\n".join(f"- {key}: {value}" for key, value in about.items())
+    (target / "README.md").write_text(f"{table}\n{facts}\n")
+    print(table)
