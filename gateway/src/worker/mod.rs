@@ -134,7 +134,8 @@ pub(crate) fn run(setup: Setup) {
     });
 }
 
-/// Waits for the word from the control plane that something has changed.
+/// Waits for the word from the control plane that something has changed. When nobody is left who
+/// could ring, the gateway is ending.
 async fn listen(worker: Rc<Worker>, bell: Bell) {
     let heard = bell.listen(|| {
         if worker.shared.is_draining() {
@@ -144,6 +145,7 @@ async fn listen(worker: Rc<Worker>, bell: Bell) {
     if let Err(error) = heard.await {
         tracing::error!(%error, "a worker cannot hear the control plane");
     }
+    worker.drain.start();
 }
 
 async fn tidy(worker: Rc<Worker>) {
