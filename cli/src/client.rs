@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 use crate::address::{Address, VARIABLE, percent_encode};
 use crate::exit::{Exit, Failure};
@@ -19,18 +19,16 @@ use crate::exit::{Exit, Failure};
 /// Longest answer of the API that is read, in bytes: 10,000 functions of 6 KiB.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// How long a connection may take to come about.
-const CONNECT_SECONDS_MAX: u64 = 5;
+/// How long a connection may take to come about, in seconds.
+pub(crate) const CONNECT_SECONDS_MAX: u64 = 5;
 
 /// How long the gateway may take to answer a `/system` call. A deploy waits for an fsync, not for a
 /// replica.
 const ANSWER_SECONDS_MAX: u64 = 60;
 
-/// What a verb does to a resource.
+/// How a verb changes a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// Read.
-    Get,
+pub(crate) enum Change {
     /// Create.
     Post,
     /// Replace.
@@ -90,39 +88,46 @@ impl Client {
         &self.address
     }
 
-    /// Sends one request with a JSON body (except with [`Method::Get`]) and reads the whole answer.
+    /// Sends a change with a JSON body and reads the whole answer.
     ///
     /// # Errors
     /// Unavailable, timeout or protocol; a status is never an error here.
-    pub(crate) fn call(
+    pub(crate) fn change(
         &self,
-        method: Method,
+        change: Change,
         path: &str,
         query: &Query,
         body: &impl Serialize,
     ) -> Result<Answer, Failure> {
         let url = self.url(path, query);
-        let authorization = self.address.authorization();
-        let sent = if method == Method::Get {
-            let mut request = self.agent.get(&url);
-            if let Some(value) = authorization {
-                request = request.header("Authorization", value);
-            }
-            request.call()
-        } else {
-            let mut request = match method {
-                Method::Post => self.agent.post(&url),
-                Method::Put => self.agent.put(&url),
-                Method::Delete | Method::Get => self.agent.delete(&url).force_send_body(),
-            };
-            if let Some(value) = authorization {
-                request = request.header("Authorization", value);
-            }
-            let json = serde_json::to_vec(body).map_err(|error| {
-                Failure::data(format!("cannot write the request as JSON: {error}"))
-            })?;
-            request.content_type("application/json").send(&json)
+        let request = match change {
+            Change::Post => self.agent.post(url),
+            Change::Put => self.agent.put(url),
+            // The API names what to delete in the body, which DELETE may have (RFC 9110 §9.3.5).
+            Change::Delete => self.agent.delete(url).force_send_body(),
         };
+        let json = serde_json::to_vec(body)
+            .map_err(|error| Failure::data(format!("cannot write the request as JSON: {error}")))?;
+        self.finish(
+            self.identified(request)
+                .content_type("application/json")
+                .send(&json),
+        )
+    }
+
+    /// Reads a resource, whatever the status.
+    ///
+    /// # Errors
+    /// As [`Client::change`].
+    pub(crate) fn look(&self, path: &str, query: &Query) -> Result<Answer, Failure> {
+        self.finish(
+            self.identified(self.agent.get(self.url(path, query)))
+                .call(),
+        )
+    }
+
+    /// Reads the whole body of an answer.
+    fn finish(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<Answer, Failure> {
         let mut response = sent.map_err(|error| self.transport(&error))?;
         let body = response
             .body_mut()
@@ -136,10 +141,18 @@ impl Client {
         })
     }
 
+    /// The request with the gateway's credentials, if there are any.
+    fn identified<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match self.address.authorization() {
+            Some(value) => request.header("Authorization", value),
+            None => request,
+        }
+    }
+
     /// Reads a resource as JSON.
     ///
     /// # Errors
-    /// What [`Client::call`] gives; a status that is not 2xx; JSON of another shape.
+    /// What [`Client::change`] gives; a status that is not 2xx; JSON of another shape.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, query: &Query) -> Result<T, Failure> {
         let answer = self.get_raw(path, query)?;
         serde_json::from_slice(&answer).map_err(|error| {
@@ -156,9 +169,9 @@ impl Client {
     /// Reads a resource as the bytes that the gateway sent, for `--json`.
     ///
     /// # Errors
-    /// What [`Client::call`] gives; a status that is not 2xx.
+    /// What [`Client::change`] gives; a status that is not 2xx.
     pub(crate) fn get_raw(&self, path: &str, query: &Query) -> Result<Vec<u8>, Failure> {
-        let answer = self.call(Method::Get, path, query, &())?;
+        let answer = self.look(path, query)?;
         if answer.status.is_success() {
             Ok(answer.body)
         } else {
@@ -170,16 +183,12 @@ impl Client {
     /// them.
     ///
     /// # Errors
-    /// What [`Client::call`] gives; a status that is not 2xx.
+    /// What [`Client::change`] gives; a status that is not 2xx.
     pub(crate) fn open(&self, path: &str, query: &Query) -> Result<impl Read + use<>, Failure> {
-        let mut request = self
-            .agent
-            .get(self.url(path, query))
+        let request = self
+            .identified(self.agent.get(self.url(path, query)))
             .header("Accept", "application/x-ndjson, application/json");
-        if let Some(value) = self.address.authorization() {
-            request = request.header("Authorization", value);
-        }
-        let response: Response<Body> = request.call().map_err(|error| self.transport(&error))?;
+        let response = request.call().map_err(|error| self.transport(&error))?;
         let (head, body) = response.into_parts();
         if head.status.is_success() {
             return Ok(body.into_with_config().limit(u64::MAX).reader());
@@ -202,7 +211,7 @@ impl Client {
         match error {
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => Failure::new(
                 Exit::Unavailable,
-                format!("no connection to the gateway at {gateway} within {CONNECT_SECONDS_MAX} s"),
+                format!("no connection to the gateway at {gateway} in time"),
             ),
             ureq::Error::Timeout(_) => Failure::new(
                 Exit::Timeout,

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::client::{Client, Method, Query, explanation, refusal};
+use crate::client::{Change, Client, Query, explanation, refusal};
 use crate::exit::Failure;
 use crate::function::{Deployment, Status};
 
@@ -62,12 +62,8 @@ pub(crate) fn deploy(
 ) -> Result<Outcome, Failure> {
     let query = Query::default().with_some("namespace", wanted.namespace.as_deref());
     if existing == Existing::UpdateIfDifferent {
-        let answer = client.call(
-            Method::Get,
-            &format!("/system/function/{}", wanted.service),
-            &query,
-            &(),
-        )?;
+        let path = format!("/system/function/{}", wanted.service);
+        let answer = client.look(&path, &query)?;
         let same = answer.status.is_success()
             && serde_json::from_slice::<Status>(&answer.body)
                 .is_ok_and(|status| status.equals(wanted));
@@ -79,7 +75,7 @@ pub(crate) fn deploy(
         }
     }
     if existing != Existing::Create {
-        let answer = client.call(Method::Put, "/system/functions", &Query::default(), wanted)?;
+        let answer = client.change(Change::Put, "/system/functions", &Query::default(), wanted)?;
         if answer.status.is_success() {
             return Ok(Outcome {
                 action: Action::Updated,
@@ -90,7 +86,7 @@ pub(crate) fn deploy(
             return Err(refusal(answer.status, &answer.body));
         }
     }
-    let answer = client.call(Method::Post, "/system/functions", &Query::default(), wanted)?;
+    let answer = client.change(Change::Post, "/system/functions", &Query::default(), wanted)?;
     if answer.status.is_success() {
         Ok(Outcome {
             action: Action::Created,

@@ -11,11 +11,8 @@ use wire::{BodyDecoder, Limits, Method, Parsed, encode};
 
 use super::{Body, Request, Response};
 use crate::address::Address;
-use crate::client::{unreachable, user_agent};
+use crate::client::{CONNECT_SECONDS_MAX, unreachable, user_agent};
 use crate::exit::{Exit, Failure};
-
-/// How long a connection may take to come about, for each address of the host.
-const CONNECT_SECONDS_MAX: u64 = 5;
 
 /// Bytes that are read and sent at a time.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -8,11 +8,8 @@ use ureq::{Agent, SendBody};
 
 use super::{Body, Request, Response};
 use crate::address::Address;
-use crate::client::{unreachable, user_agent};
+use crate::client::{CONNECT_SECONDS_MAX, unreachable, user_agent};
 use crate::exit::Failure;
-
-/// How long a connection may take to come about.
-const CONNECT_SECONDS_MAX: u64 = 5;
 
 pub(super) fn exchange(address: &Address, request: Request) -> Result<Response, Failure> {
     let agent: Agent = Agent::config_builder()

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 
 use crate::args::Target;
-use crate::client::{Client, Method, Query, refusal};
+use crate::client::{Change, Client, Query, refusal};
 use crate::exit::Failure;
 use crate::function::check_name;
 use crate::{output, stack};
@@ -92,7 +92,7 @@ fn remove(client: &Client, name: &str, namespace: Option<&str>) -> Result<(), Fa
         function_name: name,
         namespace,
     };
-    let answer = client.call(Method::Delete, "/system/functions", &query, &request)?;
+    let answer = client.change(Change::Delete, "/system/functions", &query, &request)?;
     if answer.status.is_success() {
         Ok(())
     } else {

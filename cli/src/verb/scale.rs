@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::args::Target;
-use crate::client::{Method, Query, refusal};
+use crate::client::{Change, Query, refusal};
 use crate::exit::Failure;
 use crate::function::check_name;
 use crate::output;
@@ -57,7 +57,7 @@ impl Scale {
         };
         let path = format!("/system/scale-function/{}", self.name);
         let query = Query::default().with_some("namespace", namespace);
-        let answer = client.call(Method::Post, &path, &query, &request)?;
+        let answer = client.change(Change::Post, &path, &query, &request)?;
         if !answer.status.is_success() {
             return Err(refusal(answer.status, &answer.body));
         }
