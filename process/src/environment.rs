@@ -77,7 +77,7 @@ impl Environment {
         // Dozens against dozens, and most differ in their first bytes: no map would be faster.
         let name_length =
             |entry: &[u8]| entry.iter().position(|byte| *byte == b'=').map(|at| at + 1);
-        base.entries().filter(move |entry| {
+        base.iter().filter(move |entry| {
             let entry = entry.to_bytes();
             let name = &entry[..name_length(entry).unwrap_or(entry.len())];
             !self
@@ -87,8 +87,8 @@ impl Environment {
         })
     }
 
-    /// Each variable as `NAME=value`.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &CStr> {
+    /// Each variable as `NAME=value`, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &CStr> {
         self.starts
             .iter()
             .filter_map(|start| CStr::from_bytes_until_nul(&self.bytes[*start..]).ok())
@@ -106,14 +106,14 @@ mod tests {
         environment.set("B", "two = 2").unwrap();
         environment.set("EMPTY", "").unwrap();
         let entries: Vec<_> = environment
-            .entries()
+            .iter()
             .map(|entry| entry.to_str().unwrap())
             .collect();
         assert_eq!(entries, ["A=1", "B=two = 2", "EMPTY="]);
         environment.clear();
         assert!(environment.is_empty());
         environment.set("C", "3").unwrap();
-        assert_eq!(environment.entries().next(), Some(c"C=3"));
+        assert_eq!(environment.iter().next(), Some(c"C=3"));
         assert_eq!(environment.len(), 1);
     }
 

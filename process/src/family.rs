@@ -8,8 +8,9 @@ use std::fs;
 use std::io;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 
+use crate::Signal;
 use crate::procfs::{processes, stat};
 
 /// The process ids of this process's children, zombies included.
@@ -68,4 +69,28 @@ pub fn reap_orphans(is_known: impl Fn(i32) -> bool) -> io::Result<Vec<i32>> {
         }
     }
     Ok(running)
+}
+
+/// Ends an adopted child and everything below it by SIGKILL. It must be reaped afterwards.
+///
+/// `pid` must be a child of this process that nobody has reaped, as [`reap_orphans`] reports them:
+/// only then is the number sure to mean it.
+///
+/// # Errors
+/// As [`crate::kill_descendants`].
+pub fn kill_orphan(pid: i32) -> io::Result<()> {
+    // Descendants first: once it ends, they become this process's own children. What it manages to
+    // start in between is reported as an orphan next time.
+    let handle = Pid::from_raw(pid).filter(|_| pid > 1);
+    let Some(handle) = handle else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a child process",
+        ));
+    };
+    crate::kill_descendants(pid)?;
+    match kill_process(handle, Signal::KILL.raw()) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

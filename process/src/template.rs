@@ -82,11 +82,7 @@ impl Template {
         );
         let none = Environment::default();
         let extra = extra.unwrap_or(&none);
-        let envp = Pointers::new(
-            extra
-                .entries()
-                .chain(extra.not_overridden(&self.environment)),
-        );
+        let envp = Pointers::new(extra.iter().chain(extra.not_overridden(&self.environment)));
         let pid = spawn(
             self.program.path_c(),
             &actions,

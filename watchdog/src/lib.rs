@@ -1,1 +1,62 @@
-//! watchdog
+//! The watchdog turns any program into a function: it listens for HTTP, and for each request starts
+//! the program, gives it the body on standard input, and answers with what it writes.
+//!
+//! It is compatible with OpenFaaS's classic watchdog (same environment variables, headers, routes
+//! and statuses) and is meant to cost no more than starting the program does. One thread, on the
+//! event loop of `net`; processes through `process`; HTTP through `wire`.
+//!
+//! The life of a request: `server` accepts, `connection` reads a head and picks the route, `cgi`
+//! makes the environment of the process, `mode::fork` starts it and moves bytes both ways until it
+//! ends or one of the limits is reached, `reply` writes the answer. `calls` knows which processes
+//! belong to running calls, so that whatever else is left behind can be ended and reaped;
+//! `shutdown` ends it all in order.
+//!
+//! What it does not do: no TLS, no authentication, no routing; the gateway in front does that. The
+//! meaning of every variable is in `config`.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod server;
+mod shutdown;
+
+mod cgi;
+mod connection;
+mod input;
+mod marshal;
+mod mode;
+mod reply;
+mod request;
+
+mod calls;
+mod service;
+mod timers;
+
+mod clock;
+mod json;
+mod limits;
+mod lock_file;
+mod log;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use config::Config;
+
+/// Exit code for a wrong setting: `EX_USAGE` of sysexits(3).
+const EXIT_USAGE: u8 = 64;
+
+/// Runs a watchdog with the settings in `variables` until it is told to end, and returns the code
+/// to exit with: 0 after an orderly end, 64 for a wrong setting, 69 if it cannot listen.
+///
+/// Call it first in `main`: it takes over inherited descriptors by their numbers, and blocks
+/// signals for the threads that come later.
+pub fn run(variables: impl Iterator<Item = (OsString, OsString)>) -> ExitCode {
+    match Config::from_environment(variables) {
+        Ok(config) => server::run(config),
+        Err(error) => {
+            log::raw(&format!("{error}\n"));
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Which processes belong to running calls, and the end of all others.
+//!
+//! The watchdog adopts every process that a call leaves behind (it is a subreaper, or process 1 of
+//! its container). An adopted one that has ended is reaped. One that still runs may be a helper of
+//! a call that is under way, so it is let live until every call that ran when it was first seen is
+//! over; then it is ended. Children that were there before the first call, as an entry script may
+//! start them, are left alone.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use process::Signal;
+
+use crate::limits::SWEEP_EVERY;
+use crate::log;
+
+/// The calls that are running. Cheap to clone: all clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Calls {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    in_flight: Cell<usize>,
+    /// Number of the last call.
+    last: Cell<u64>,
+    /// Number of a call → its process.
+    processes: RefCell<BTreeMap<u64, i32>>,
+    /// Adopted process → number of the last call when it was first seen.
+    adopted: RefCell<HashMap<i32, u64>>,
+    spared: HashSet<i32>,
+    is_kept: Cell<bool>,
+}
+
+impl Calls {
+    /// No call yet. The children that this process has now are spared.
+    pub(crate) fn new() -> Self {
+        let spared = process::children()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        Self {
+            inner: Rc::new(Inner {
+                spared,
+                ..Inner::default()
+            }),
+        }
+    }
+
+    /// How many are running.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.inner.in_flight.get()
+    }
+
+    /// Takes a place for one more call, unless `max` are running. The place is held until the
+    /// guard is dropped.
+    pub(crate) fn enter(&self, max: Option<usize>) -> Option<InFlight> {
+        let in_flight = &self.inner.in_flight;
+        if max.is_some_and(|max| in_flight.get() >= max) {
+            return None;
+        }
+        in_flight.set(in_flight.get() + 1);
+        Some(InFlight {
+            calls: self.clone(),
+            number: None,
+        })
+    }
+
+    /// Ends every process of every call, and all that they started, at once.
+    pub(crate) fn end_all(&self) {
+        let processes: Vec<i32> = self.inner.processes.borrow().values().copied().collect();
+        let report = |result: std::io::Result<usize>| {
+            if let Err(error) = result {
+                log::line(&format!("not every process could be ended: {error}"));
+            }
+        };
+        if self.inner.spared.is_empty() {
+            let own = i32::try_from(std::process::id()).unwrap_or(0);
+            report(process::kill_descendants(own));
+            return;
+        }
+        for pid in processes {
+            report(process::kill_descendants(pid));
+            report(process::kill_session(pid, None));
+        }
+        self.sweep();
+    }
+
+    /// Reaps adopted processes that have ended, ends those whose time is over, and returns how many
+    /// are left.
+    fn sweep(&self) -> usize {
+        let inner = &self.inner;
+        let processes = inner.processes.borrow();
+        let mut adopted = inner.adopted.borrow_mut();
+        let is_known = |pid| processes.values().any(|known| *known == pid);
+        let mut running = match process::reap_orphans(is_known) {
+            Ok(running) => running,
+            Err(error) => {
+                log::line(&format!(
+                    "processes left behind could not be looked for: {error}"
+                ));
+                return 0;
+            }
+        };
+        running.retain(|pid| !inner.spared.contains(pid));
+        adopted.retain(|pid, _| running.contains(pid));
+        let oldest = processes.keys().next();
+        for pid in &running {
+            let seen = *adopted.entry(*pid).or_insert_with(|| inner.last.get());
+            if oldest.is_none_or(|oldest| *oldest > seen)
+                && let Err(error) = process::kill_orphan(*pid)
+            {
+                log::line(&format!(
+                    "process {pid} was left behind and could not be ended: {error}"
+                ));
+            }
+        }
+        running.len()
+    }
+
+    /// Sweeps now and then as long as there is something to sweep.
+    fn keep(&self) {
+        if self.inner.is_kept.replace(true) {
+            return;
+        }
+        let calls = self.clone();
+        net::spawn(async move {
+            loop {
+                net::sleep(SWEEP_EVERY).await;
+                if calls.sweep() == 0 && calls.inner.processes.borrow().is_empty() {
+                    calls.inner.is_kept.set(false);
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// A call's place among those in flight.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    calls: Calls,
+    number: Option<u64>,
+}
+
+impl InFlight {
+    /// Notes the process of this call, so that it is not taken for one left behind.
+    pub(crate) fn has_process(&mut self, pid: i32) {
+        let inner = &self.calls.inner;
+        let number = inner.last.get() + 1;
+        inner.last.set(number);
+        inner.processes.borrow_mut().insert(number, pid);
+        self.number = Some(number);
+        self.calls.keep();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let inner = &self.calls.inner;
+        inner.in_flight.set(inner.in_flight.get() - 1);
+        if let Some(number) = self.number {
+            inner.processes.borrow_mut().remove(&number);
+            // With no call left this costs one system call if, as nearly always, no child is left.
+            if inner.processes.borrow().is_empty() {
+                self.calls.sweep();
+            }
+        }
+    }
+}
+
+/// Ends the process of a call that was given up, with everything that it started.
+pub(crate) fn end(child: &process::Child) {
+    // Descendants first, while the tree still shows whose they are; then what has lost its parent.
+    let ended = process::kill_descendants(child.pid())
+        .and_then(|_| process::kill_session(child.pid(), None))
+        .and_then(|_| child.kill_group(Signal::KILL));
+    if let Err(error) = ended {
+        log::line(&format!(
+            "not every process of a call could be ended: {error}"
+        ));
+    }
+}

@@ -1,0 +1,188 @@
+//! The request as environment variables of the program.
+//!
+//! `Http_Method`, `Http_Path`, `Http_Query` (if there is one), `Http_Host`, `Http_ContentLength`,
+//! and `Http_NAME` for each header, NAME being its name in the usual capitals with `_` for `-`: the
+//! names that OpenFaaS's watchdogs use.
+//!
+//! Left out is what could fool the program: headers that would come out under one of the first five
+//! names, and `Proxy`, since Python takes `Http_Proxy` for the proxy to use (CVE-2016-1000110).
+
+use process::Environment;
+use wire::{Framing, RequestHead};
+
+/// Fills `environment` from `head`. What is in it before is kept.
+pub(crate) fn fill(environment: &mut Environment, head: &RequestHead<'_>) {
+    let (path, query) = split_target(head.target);
+    set(environment, b"Http_Method", head.method.as_str().as_bytes());
+    set(environment, b"Http_Path", path);
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        set(environment, b"Http_Query", query);
+    }
+    if let Some(host) = head.host {
+        set(environment, b"Http_Host", host);
+    }
+    if let Framing::Length(length) = head.framing {
+        let mut text = itoa::Buffer::new();
+        set(
+            environment,
+            b"Http_ContentLength",
+            text.format(length).as_bytes(),
+        );
+    }
+    fill_headers(environment, head);
+}
+
+fn fill_headers(environment: &mut Environment, head: &RequestHead<'_>) {
+    const LEFT_OUT: [&str; 6] = ["method", "path", "query", "host", "contentlength", "proxy"];
+    let mut name = Vec::with_capacity(32);
+    let mut joined = Vec::new();
+    for (index, header) in head.headers.iter().enumerate() {
+        if LEFT_OUT.iter().any(|left_out| header.is(left_out)) {
+            continue;
+        }
+        let same = |other: &wire::Header<'_>| other.name.eq_ignore_ascii_case(header.name);
+        if head
+            .headers
+            .iter()
+            .take(index)
+            .any(|earlier| same(&earlier))
+        {
+            continue;
+        }
+        write_name(&mut name, header.name);
+        let mut repeated = head.headers.iter().skip(index + 1).filter(same).peekable();
+        if repeated.peek().is_none() {
+            set(environment, &name, header.value);
+            continue;
+        }
+        // Several lines of one name are one list, RFC 9110 §5.3; cookies have a separator of their
+        // own, RFC 6265 §5.4.
+        let separator: &[u8] = if header.is("cookie") { b"; " } else { b", " };
+        joined.clear();
+        joined.extend_from_slice(header.value);
+        for other in repeated {
+            joined.extend_from_slice(separator);
+            joined.extend_from_slice(other.value);
+        }
+        set(environment, &name, &joined);
+    }
+}
+
+/// `x-call-id` as `Http_X_Call_Id`.
+fn write_name(out: &mut Vec<u8>, name: &[u8]) {
+    out.clear();
+    out.extend_from_slice(b"Http_");
+    let mut is_first = true;
+    for byte in name {
+        let byte = match byte {
+            b'-' => b'_',
+            byte if is_first => byte.to_ascii_uppercase(),
+            byte => byte.to_ascii_lowercase(),
+        };
+        is_first = byte == b'_';
+        out.push(byte);
+    }
+}
+
+fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match target.iter().position(|byte| *byte == b'?') {
+        Some(at) => (&target[..at], Some(&target[at + 1..])),
+        None => (target, None),
+    }
+}
+
+fn set(environment: &mut Environment, name: &[u8], value: &[u8]) {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let set = environment.set(OsStr::from_bytes(name), OsStr::from_bytes(value));
+    debug_assert!(
+        set.is_ok(),
+        "a head has no NUL, and its names are tokens, which have no `=`"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Limits, Parsed};
+
+    fn variables(head: &str) -> Vec<String> {
+        let Parsed::Complete { head, .. } =
+            wire::parse_request(head.as_bytes(), &Limits::DEFAULT).unwrap()
+        else {
+            panic!("the test's head is not complete");
+        };
+        let mut environment = Environment::default();
+        fill(&mut environment, &head);
+        let mut variables: Vec<_> = environment
+            .iter()
+            .map(|entry| entry.to_string_lossy().into_owned())
+            .collect();
+        variables.sort();
+        variables
+    }
+
+    #[test]
+    fn names_and_values_are_as_functions_expect_them() {
+        let head = "POST /a/b?x=1&y=2 HTTP/1.1\r\nHost: example.com:80\r\ncontent-length: 5\r\n\
+                    X-CALL-ID: 7\r\naccept: text/html\r\nContent-Type: text/plain\r\n\r\n";
+        assert_eq!(
+            variables(head),
+            [
+                "Http_Accept=text/html",
+                "Http_ContentLength=5",
+                "Http_Content_Length=5",
+                "Http_Content_Type=text/plain",
+                "Http_Host=example.com:80",
+                "Http_Method=POST",
+                "Http_Path=/a/b",
+                "Http_Query=x=1&y=2",
+                "Http_X_Call_Id=7",
+            ]
+        );
+    }
+
+    #[test]
+    fn chunked_bodies_have_no_length_and_an_empty_query_is_none() {
+        let head = "PUT /? HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let want = [
+            "Http_Host=x",
+            "Http_Method=PUT",
+            "Http_Path=/",
+            "Http_Transfer_Encoding=chunked",
+        ];
+        assert_eq!(variables(head), want);
+    }
+
+    #[test]
+    fn repeated_headers_become_one_list() {
+        let head =
+            "GET / HTTP/1.1\r\nHost: x\r\nVia: a\r\nCookie: p=1\r\nvia: b\r\ncookie: q=2\r\n\r\n";
+        let variables = variables(head);
+        assert!(
+            variables.contains(&"Http_Via=a, b".to_owned()),
+            "{variables:?}"
+        );
+        assert!(
+            variables.contains(&"Http_Cookie=p=1; q=2".to_owned()),
+            "{variables:?}"
+        );
+        assert_eq!(
+            variables
+                .iter()
+                .filter(|entry| entry.starts_with("Http_Via"))
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn no_header_can_pose_as_something_else() {
+        let head = "GET /real HTTP/1.1\r\nHost: x\r\nPath: /forged\r\nMETHOD: PUT\r\nQuery: q\r\n\
+                    ContentLength: 9\r\nProxy: http://evil\r\n\r\n";
+        assert_eq!(
+            variables(head),
+            ["Http_Host=x", "Http_Method=GET", "Http_Path=/real"]
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! Settings, from environment variables.
+//!
+//! [`RawConfig`] is what was written, [`Config`] what was proved to be valid, before anything
+//! listens; after that no code checks a setting again. An empty value counts as not set. The first
+//! bad one ends the start with one line that names the variable, its value and the accepted form.
+//!
+//! | Variable | Default | Meaning |
+//! |---|---|---|
+//! | `fprocess` (or `function_process`) | required | The command line of the function; split as a shell would, but no shell runs. |
+//! | `mode` | fork | `fork`; or `classic`, which is the same with OpenFaaS's status 408 instead of 504 when a time limit ends a call. |
+//! | `port` | 8080 | TCP port, on all addresses; not used when a listening socket is handed over (`LISTEN_FDS=1`, sd_listen_fds(3)). |
+//! | `read_timeout` | 30s | A request must have arrived completely within this; 0 = off. Time spent waiting for the program to take its input does not count. |
+//! | `write_timeout` | 30s | A call must be over, its answer written, this long after its head arrived; 0 = off. Also how long calls in flight may take after SIGTERM. |
+//! | `exec_timeout` | 0 = off | The program may run this long. |
+//! | `healthcheck_interval` | `write_timeout` | Accepted for compatibility. There is no wait: from SIGTERM on, nothing new is accepted. |
+//! | `max_inflight` | 0 = no limit | More calls at once get 429. |
+//! | `combine_output` | true | Standard error goes into the answer; false: to the log, line by line. |
+//! | `content_type` | | Content type of answers; else the request's, else `application/octet-stream`. |
+//! | `cgi_headers` | true | The program gets the request's headers as `Http_*` variables. |
+//! | `marshal_request` | false | The program reads `{"header": …, "body": {"raw": base64}}` instead of the plain body. |
+//! | `suppress_lock` | false | Do not write `$TMPDIR/.lock`, and be healthy without it. |
+//! | `prefix_logs` | true | Lines of the program's standard error get date, time and `stderr: ` in front. |
+//! | `write_debug` | false | Log the beginning of each body. |
+//! | `debug_headers` | false | Log the headers of each request. |
+//! | `RINGWAY_DRIVER` | epoll | `epoll`, `io_uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
+//! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
+
+mod duration;
+
+pub(crate) use duration::parse as parse_duration;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use net::DriverChoice;
+
+/// A setting that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub(crate) struct ConfigError {
+    name: &'static str,
+    problem: String,
+}
+
+/// Settings that are proved to be valid.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Program and arguments.
+    pub(crate) command: Vec<String>,
+    /// The command line as it was written.
+    pub(crate) command_line: String,
+    /// What the program's environment is made on top of.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) port: u16,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) write_timeout: Option<Duration>,
+    pub(crate) exec_timeout: Option<Duration>,
+    pub(crate) max_inflight: Option<usize>,
+    pub(crate) content_type: Option<String>,
+    /// The status when a time limit ends a call: 504, or 408 for `mode=classic`.
+    pub(crate) timeout_status: u16,
+    pub(crate) switches: Switches,
+    pub(crate) temp_dir: PathBuf,
+    pub(crate) driver: DriverChoice,
+    /// Whether descriptor 3 is a listening socket.
+    pub(crate) is_handed_over: bool,
+    pub(crate) lifeline_fd: Option<i32>,
+}
+
+/// Settings that are true or false.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
+pub(crate) struct Switches {
+    pub(crate) combine_output: bool,
+    pub(crate) cgi_headers: bool,
+    pub(crate) marshal_request: bool,
+    pub(crate) suppress_lock: bool,
+    pub(crate) prefix_logs: bool,
+    pub(crate) write_debug: bool,
+    pub(crate) debug_headers: bool,
+}
+
+impl Config {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first one that cannot be used.
+    pub(crate) fn from_environment(
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let raw = RawConfig {
+            variables: variables.collect(),
+        };
+        let command_line = match raw.text("fprocess")? {
+            Some(text) => text,
+            None => raw.text("function_process")?.ok_or_else(|| ConfigError {
+                name: "fprocess",
+                problem:
+                    "it is not set; give the command line of the function, such as fprocess='wc -l'"
+                        .to_owned(),
+            })?,
+        };
+        let command = process::command_line::split(command_line).map_err(|error| ConfigError {
+            name: "fprocess",
+            problem: error.to_string(),
+        })?;
+        // Its value is not needed, but a wrong one is still a mistake to be told.
+        raw.duration("healthcheck_interval", Duration::ZERO)?;
+        Ok(Self {
+            command,
+            command_line: command_line.to_owned(),
+            port: raw.parsed(
+                "port",
+                8080,
+                |text| text.parse().ok().filter(|port| *port > 0),
+                "a port from 1 to 65535",
+            )?,
+            read_timeout: raw.duration("read_timeout", Duration::from_secs(30))?,
+            write_timeout: raw.duration("write_timeout", Duration::from_secs(30))?,
+            exec_timeout: raw.duration("exec_timeout", Duration::ZERO)?,
+            max_inflight: raw.parsed(
+                "max_inflight",
+                None,
+                |text| {
+                    text.parse()
+                        .ok()
+                        .map(|limit| Some(limit).filter(|limit| *limit > 0))
+                },
+                "a number of calls, or 0 for no limit",
+            )?,
+            content_type: raw.parsed(
+                "content_type",
+                None,
+                |text| is_header_value(text).then(|| Some(text.to_owned())),
+                "a content type such as text/plain",
+            )?,
+            timeout_status: raw.parsed(
+                "mode",
+                504,
+                timeout_status,
+                "fork or classic (this version has no other mode)",
+            )?,
+            switches: Switches::from_raw(&raw)?,
+            temp_dir: raw
+                .get("TMPDIR")
+                .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+            driver: raw.parsed(
+                "RINGWAY_DRIVER",
+                DriverChoice::Epoll,
+                |text| text.parse().ok(),
+                "epoll, io_uring or auto",
+            )?,
+            is_handed_over: raw.is_handed_over()?,
+            lifeline_fd: raw.parsed(
+                "RINGWAY_LIFELINE_FD",
+                None,
+                |text| text.parse().ok().filter(|fd| *fd > 2).map(Some),
+                "the number of an open descriptor above 2",
+            )?,
+            environment: raw.for_functions(),
+        })
+    }
+}
+
+impl Switches {
+    fn from_raw(raw: &RawConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            combine_output: raw.switch("combine_output", true)?,
+            cgi_headers: raw.switch("cgi_headers", true)?,
+            marshal_request: raw.switch("marshal_request", false)?,
+            suppress_lock: raw.switch("suppress_lock", false)?,
+            prefix_logs: raw.switch("prefix_logs", true)?,
+            write_debug: raw.switch("write_debug", false)?,
+            debug_headers: raw.switch("debug_headers", false)?,
+        })
+    }
+}
+
+fn timeout_status(mode: &str) -> Option<u16> {
+    match mode {
+        "fork" => Some(504),
+        "classic" => Some(408),
+        _ => None,
+    }
+}
+
+/// RFC 9110 §5.5, without obs-text.
+fn is_header_value(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        && text.trim() == text
+}
+
+/// What was written.
+struct RawConfig {
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl RawConfig {
+    fn get(&self, name: &str) -> Option<&OsString> {
+        let found = self.variables.iter().find(|(key, _)| key == name);
+        found
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<&str>, ConfigError> {
+        let not_text = |value: &OsString| ConfigError {
+            name,
+            problem: format!("`{}` is not UTF-8 text", value.display()),
+        };
+        self.get(name)
+            .map(|value| value.to_str().ok_or_else(|| not_text(value)))
+            .transpose()
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Option<T>,
+        form: &str,
+    ) -> Result<T, ConfigError> {
+        let Some(text) = self.text(name)? else {
+            return Ok(default);
+        };
+        parse(text).ok_or_else(|| ConfigError {
+            name,
+            problem: format!("`{text}` cannot be used; give {form}"),
+        })
+    }
+
+    /// A duration of 0 switches the limit off.
+    fn duration(
+        &self,
+        name: &'static str,
+        default: Duration,
+    ) -> Result<Option<Duration>, ConfigError> {
+        let duration = self.parsed(name, default, duration::parse, duration::FORMS)?;
+        Ok(Some(duration).filter(|duration| !duration.is_zero()))
+    }
+
+    fn switch(&self, name: &'static str, default: bool) -> Result<bool, ConfigError> {
+        let parse = |text: &str| match text {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        };
+        self.parsed(name, default, parse, "true or false")
+    }
+
+    /// sd_listen_fds(3): sockets are there if `LISTEN_FDS` says so and `LISTEN_PID` does not name
+    /// another process (some starters cannot know the process id in advance and leave it out).
+    fn is_handed_over(&self) -> Result<bool, ConfigError> {
+        let own = std::process::id();
+        let pid = self.parsed("LISTEN_PID", own, |text| text.parse().ok(), "a process id")?;
+        let count = self.parsed(
+            "LISTEN_FDS",
+            0,
+            |text| text.parse().ok().filter(|count: &u8| *count <= 1),
+            "1 for one listening socket, which is descriptor 3",
+        )?;
+        Ok(pid == own && count == 1)
+    }
+
+    /// The environment that functions see: everything but what concerns the watchdog's own start,
+    /// and names that could be taken for headers of a request.
+    fn for_functions(self) -> Vec<(OsString, OsString)> {
+        let is_own = |name: &OsString| {
+            let name = name.to_string_lossy();
+            name.starts_with("LISTEN_") || name.starts_with("RINGWAY_") || name.starts_with("Http_")
+        };
+        self.variables
+            .into_iter()
+            .filter(|(name, _)| !is_own(name))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! One connection: request after request, in order.
+//!
+//! This is the way of a request through the watchdog, from its first byte to the decision whether
+//! another may follow. Pipelined requests wait in the input until their turn.
+
+use std::rc::Rc;
+
+use net::{Chunk, Either, Sender, Stream, race, sleep};
+use process::Environment;
+use wire::{BodyDecoder, Framing, RequestHead};
+
+use crate::config::Config;
+use crate::input::{Input, InputError};
+use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
+use crate::marshal::Marshal;
+use crate::mode::fork;
+use crate::reply::{self, About, Failure};
+use crate::request::{Request, Route};
+use crate::service::{OpenConnection, Service};
+use crate::timers::Timers;
+use crate::{cgi, log};
+
+/// A client's connection and what is reused from request to request.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) service: Rc<Service>,
+    pub(crate) input: Input,
+    pub(crate) sender: Sender,
+    /// Decodes the body of the current request.
+    pub(crate) body: BodyDecoder,
+    /// Variables of the current request.
+    pub(crate) environment: Environment,
+    /// The current request as a JSON document, if that is asked for.
+    pub(crate) marshal: Option<Marshal>,
+    pub(crate) timers: Timers,
+}
+
+/// Whether a connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Another request may follow.
+    Request,
+    /// Nothing more is to be sent; what still comes is read for a moment, then it is closed.
+    Linger,
+    /// The client is gone, or is to see that the answer is not complete.
+    BreakOff,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(service: Rc<Service>, stream: Stream) {
+    let input = Input::new(stream.receiver);
+    let open = service.open(input.stopper());
+    let mut connection = Connection {
+        service,
+        input,
+        sender: stream.sender,
+        body: BodyDecoder::new(Framing::None),
+        environment: Environment::default(),
+        marshal: None,
+        timers: Timers::default(),
+    };
+    while let Some(request) = connection.next_request(&open).await {
+        match connection.answer(&request).await {
+            Next::Request => open.set_busy(false),
+            Next::Linger => return connection.linger().await,
+            Next::BreakOff => return,
+        }
+        if connection.service.is_stopping() {
+            return;
+        }
+    }
+}
+
+impl Connection {
+    /// Waits for the next request; none at the end of the connection. What is wrong with it has
+    /// been answered by then.
+    async fn next_request(&mut self, open: &OpenConnection) -> Option<Request> {
+        self.timers.read.set(Some(IDLE_MAX));
+        match race(self.input.wait(), self.timers.read.expired()).await {
+            Either::First(Ok(true)) => {}
+            Either::First(_) | Either::Second(()) => return None,
+        }
+        // From the first byte on, a shutdown waits for this request.
+        open.set_busy(true);
+        self.timers.read.set(self.service.config.read_timeout);
+        let (environment, marshal) = (&mut self.environment, &mut self.marshal);
+        let config = &self.service.config;
+        let make = |head: &RequestHead<'_>| make_request(head, config, environment, marshal);
+        let failure = match race(self.input.head(make), self.timers.read.expired()).await {
+            Either::First(Ok(request)) => {
+                self.body = BodyDecoder::new(request.framing);
+                return Some(request);
+            }
+            Either::First(Err(InputError::Closed)) => return None,
+            Either::First(Err(InputError::Wrong(error))) => wrong(error),
+            Either::Second(()) => self.read_timeout(),
+        };
+        if self
+            .send(reply::failure(
+                &failure,
+                About {
+                    request: None,
+                    keep: false,
+                },
+            ))
+            .await
+            .is_ok()
+        {
+            self.linger().await;
+        }
+        None
+    }
+
+    async fn answer(&mut self, request: &Request) -> Next {
+        let (status, text) = match request.route {
+            Route::Function => return fork::call(self, request).await,
+            Route::Health if self.service.is_healthy() => (200, "OK\n"),
+            Route::Health => (
+                503,
+                "not healthy: it is shutting down, or its lock file is gone\n",
+            ),
+            Route::Ready => match self.not_ready() {
+                None => (200, "OK\n"),
+                Some(failure) => return self.refuse(request, &failure).await,
+            },
+        };
+        let keep = self.skip_body(request);
+        self.send_last(
+            reply::text(
+                status,
+                text,
+                About {
+                    request: Some(request),
+                    keep,
+                },
+            ),
+            keep,
+        )
+        .await
+    }
+
+    /// Why a call now would be refused.
+    fn not_ready(&self) -> Option<Failure> {
+        if !self.service.is_healthy() {
+            return Some(Failure::new(
+                503,
+                "not-healthy",
+                "not ready: it is shutting down, or its lock file is gone",
+            ));
+        }
+        if let Err(why) = self.service.template() {
+            return Some(Failure::new(503, "no-program", why));
+        }
+        let max = self.service.config.max_inflight?;
+        (self.service.calls.in_flight() >= max).then(|| too_many(max))
+    }
+
+    /// Answers with a failure before anything of the body was used.
+    pub(crate) async fn refuse(&mut self, request: &Request, failure: &Failure) -> Next {
+        let keep = self.skip_body(request);
+        self.send_last(
+            reply::failure(
+                failure,
+                About {
+                    request: Some(request),
+                    keep,
+                },
+            ),
+            keep,
+        )
+        .await
+    }
+
+    /// Sends the last part of an answer and says how the connection goes on.
+    pub(crate) async fn send_last(&mut self, chunk: Chunk, keep: bool) -> Next {
+        match self.send(chunk).await {
+            Ok(()) if keep => Next::Request,
+            Ok(()) => Next::Linger,
+            Err(_) => Next::BreakOff,
+        }
+    }
+
+    /// Sends a short answer; its time is bounded, since the client's window may be closed.
+    pub(crate) async fn send(&mut self, chunk: Chunk) -> std::io::Result<()> {
+        self.timers.call.set(ERROR_REPLY_MAX);
+        match race(self.sender.send(chunk), self.timers.call.expired()).await {
+            Either::First(sent) => sent,
+            Either::Second(()) => Err(std::io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Whether the connection can go on after the current request: its body must have come whole.
+    pub(crate) fn can_keep(&self, request: &Request) -> bool {
+        request.keep_alive
+            && self.body.is_done()
+            && !self.input.is_cut_off()
+            && !self.service.is_stopping()
+    }
+
+    /// Skips the body, as far as it is there already, and says whether the connection can go on.
+    fn skip_body(&mut self, request: &Request) -> bool {
+        while let Ok(Some(_)) = self.input.ready_body(&mut self.body) {}
+        self.can_keep(request)
+    }
+
+    pub(crate) fn read_timeout(&self) -> Failure {
+        let limit = self.service.config.read_timeout.unwrap_or_default();
+        let message = format!(
+            "the request did not arrive within read_timeout ({limit:?}); send it faster, or raise read_timeout"
+        );
+        Failure::new(408, "read-timeout", message)
+    }
+
+    /// Lets the client read the last answer before the connection is closed.
+    async fn linger(&mut self) {
+        if self.sender.finish().is_err() || self.input.is_cut_off() {
+            // A receive that was given up cannot be taken up again safely under every driver.
+            return;
+        }
+        let drain = async {
+            let mut bytes = 0;
+            let mut skip = BodyDecoder::new(Framing::UntilClose);
+            while let Ok(Some(piece)) = self.input.body(&mut skip).await {
+                bytes += piece.len();
+                if bytes > LINGER_BYTES_MAX {
+                    return;
+                }
+            }
+        };
+        race(drain, sleep(LINGER_MAX)).await;
+    }
+}
+
+fn make_request(
+    head: &RequestHead<'_>,
+    config: &Config,
+    environment: &mut Environment,
+    marshal: &mut Option<Marshal>,
+) -> Request {
+    let request = Request::from_head(head);
+    environment.clear();
+    *marshal = None;
+    if request.route == Route::Function {
+        if config.switches.cgi_headers {
+            cgi::fill(environment, head);
+        }
+        if config.switches.marshal_request {
+            *marshal = Some(Marshal::new(head));
+        }
+        if config.switches.debug_headers {
+            log_headers(head);
+        }
+    }
+    request
+}
+
+fn log_headers(head: &RequestHead<'_>) {
+    let target = String::from_utf8_lossy(head.target);
+    log::line(&format!("{} {target}", head.method.as_str()));
+    for header in &head.headers {
+        let (name, value) = (
+            String::from_utf8_lossy(header.name),
+            String::from_utf8_lossy(header.value),
+        );
+        log::line(&format!("  {name}: {value}"));
+    }
+}
+
+/// What to say about a message that the codec refused.
+pub(crate) fn wrong(error: wire::Error) -> Failure {
+    Failure::new(
+        error.status(),
+        error.kind(),
+        format!("the request is not valid HTTP: {error}"),
+    )
+}
+
+pub(crate) fn too_many(max: usize) -> Failure {
+    let message = format!(
+        "max_inflight is reached: {max} calls are running; try again later, or raise max_inflight"
+    );
+    Failure {
+        retry_after_s: Some(RETRY_AFTER_S),
+        ..Failure::new(429, "max-inflight", message)
+    }
+}

@@ -1,0 +1,65 @@
+//! Every limit that is not a setting, with its unit in its name.
+
+use std::time::Duration;
+
+/// How much of a request head is accepted: 64 KiB, 100 lines, 16 KiB of target.
+pub(crate) const HEAD: wire::Limits = wire::Limits::DEFAULT;
+
+/// How much output is held back while the program runs, in bytes. Up to here a failure can still
+/// become a status; above, the answer is streamed. Memory for calls in flight is bounded by this.
+pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// A held body up to this size goes out in one write with its head, in bytes; above, copying it
+/// would cost more than a second write.
+pub(crate) const JOINED_BYTES_MAX: usize = net::CHUNK_BYTES - 1024;
+
+/// A body up to this size, in bytes, is written to the program's pipe before the program starts: a
+/// new pipe always takes this much without blocking (PIPE_BUF, pipe(7)).
+pub(crate) const READY_BYTES_MAX: usize = 4096;
+
+/// The longest line of a program's standard error that is kept together in the log, in bytes.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// How much of a request's or an answer's body `write_debug` logs, in bytes.
+pub(crate) const DEBUG_BYTES_MAX: usize = 1024;
+
+/// How long a connection may wait for its next request. Longer than a gateway keeps connections in
+/// its pool, so that it is the gateway that closes them and no request meets a closing connection.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(180);
+
+/// A call that takes longer than this is watched for a client that leaves and for a program that
+/// ends while something else holds its output. Nearly all end sooner and are spared the cost.
+pub(crate) const SLOW_CALL: Duration = Duration::from_millis(10);
+
+/// After a program has ended, what it started may go on writing to its output; this long a silence
+/// ends the call.
+pub(crate) const SILENCE_AFTER_END: Duration = Duration::from_millis(100);
+
+/// The longest that such writing is waited for.
+pub(crate) const OUTPUT_AFTER_END_MAX: Duration = Duration::from_secs(1);
+
+/// How long a process that was sent SIGKILL is waited for before the call goes on without it (a
+/// process in the middle of disk I/O can take a while). It is reaped later in any case.
+pub(crate) const KILL_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long an error may take to reach the client once the limits of the call are used up.
+pub(crate) const ERROR_REPLY_MAX: Duration = Duration::from_secs(5);
+
+/// Before a connection is closed with part of a request unread, that much time and that many bytes
+/// are spent on reading it: closing at once would make the kernel drop the answer on its way
+/// (RFC 9112 §9.6).
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
+/// See [`LINGER_MAX`].
+pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// How often, while there are calls, processes that were left behind are looked for.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// The pause before accepting again when no descriptor was left.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a client that meets `max_inflight` is told to wait, seconds.
+pub(crate) const RETRY_AFTER_S: u32 = 1;
+
+const _: () = assert!(HELD_BYTES_MAX >= JOINED_BYTES_MAX);
+const _: () = assert!(SILENCE_AFTER_END.as_millis() < OUTPUT_AFTER_END_MAX.as_millis());

@@ -1,0 +1,183 @@
+//! A process for each request: body to standard input, standard output to the body.
+//!
+//! [`call`] is the whole of it, top to bottom. The two sides of a call, the client (`client`) and
+//! the program (`program`), go on at the same time, so that a program which fills its output before
+//! it reads its input cannot block; the first end of either, or the time limit, ends the call.
+
+mod client;
+mod output;
+mod program;
+mod start;
+mod stop;
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use net::{Either, race};
+use process::Exit;
+
+use crate::connection::{Connection, Next, too_many};
+use crate::limits::{ERROR_REPLY_MAX, SLOW_CALL};
+use crate::log;
+use crate::reply::{self, About, Failure};
+use crate::request::Request;
+
+use client::Feed;
+use output::Output;
+use program::Program;
+use stop::{Deadline, Stop};
+
+/// Answers one request by running the program.
+pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next {
+    let service = Rc::clone(&connection.service);
+    // The place is held until the process has been reaped, so that the limit counts processes.
+    let Some(mut place) = service.calls.enter(service.config.max_inflight) else {
+        let limit = service.config.max_inflight.unwrap_or_default();
+        return connection.refuse(request, &too_many(limit)).await;
+    };
+    let template = match service.template() {
+        Ok(template) => template,
+        Err(why) => {
+            return connection
+                .refuse(request, &Failure::new(500, "no-program", why))
+                .await;
+        }
+    };
+    let deadline = match Deadline::of(&service.config, request) {
+        Ok(deadline) => deadline,
+        Err(failure) => return connection.refuse(request, &failure).await,
+    };
+    let feed = match client::prepare(connection, request).await {
+        Ok(feed) => feed,
+        Err(next) => return next,
+    };
+    log::line(&format!("Forking fprocess {}", service.config.command_line));
+    let started = Instant::now();
+    let (mut program, feed) = match start::start(&template, &service, &connection.environment, feed)
+    {
+        Ok(both) => both,
+        Err(failure) => return connection.refuse(request, &failure).await,
+    };
+    place.has_process(program.child.pid());
+
+    let mut output = Output::new(request, &service, started);
+    let result = run(connection, &mut program, feed, &mut output, &deadline).await;
+
+    let end = match result {
+        Ok(()) => program.finish(),
+        Err(stop) => {
+            program.end().await;
+            Err(stop)
+        }
+    };
+    drop(place);
+    match end {
+        Ok(exit) => answer(connection, request, output, exit, &deadline).await,
+        Err(stop) => give_up(connection, request, &output, &stop, &deadline).await,
+    }
+}
+
+/// Moves bytes both ways until the program has ended and its output is read, or something stops
+/// the call.
+async fn run(
+    connection: &mut Connection,
+    program: &mut Program,
+    feed: Feed,
+    output: &mut Output<'_>,
+    deadline: &Deadline,
+) -> Result<(), Stop> {
+    let Connection {
+        input,
+        sender,
+        body,
+        marshal,
+        timers,
+        ..
+    } = connection;
+    timers.slow_client.set(SLOW_CALL);
+    timers.slow_program.set(SLOW_CALL);
+    deadline.set(&timers.call);
+    let program_side = program.read_output(output, sender, &timers.slow_program);
+    let client_side = client::feed(input, body, feed, marshal.as_mut(), timers);
+    let stopped = async {
+        match race(client_side, timers.call.expired()).await {
+            Either::First(stop) => stop,
+            Either::Second(()) => Stop::Deadline,
+        }
+    };
+    match race(program_side, stopped).await {
+        Either::First(result) => result,
+        Either::Second(stop) => Err(stop),
+    }
+}
+
+/// The program has ended by itself.
+async fn answer(
+    connection: &mut Connection,
+    request: &Request,
+    mut output: Output<'_>,
+    exit: Exit,
+    deadline: &Deadline,
+) -> Next {
+    let keep = connection.can_keep(request);
+    let about = About {
+        request: Some(request),
+        keep,
+    };
+    output.log(exit);
+    if output.is_streaming() && !exit.success() {
+        // The status is gone; only an answer without an end can still tell.
+        return Next::BreakOff;
+    }
+    if !exit.success() && output.is_empty() {
+        let message =
+            format!("the function failed without output: {exit}; its standard error may say why");
+        return connection
+            .send_last(
+                reply::failure(&Failure::new(500, "function-failed", message), about),
+                keep,
+            )
+            .await;
+    }
+    // The program's time is over, but not that of writing its answer.
+    deadline.set_write(&connection.timers.call);
+    let sending = output.finish(exit, about, &mut connection.sender);
+    match race(sending, connection.timers.call.expired()).await {
+        Either::First(Ok(())) if keep && output.is_delimited(about) => Next::Request,
+        Either::First(Ok(())) => Next::Linger,
+        Either::First(Err(_)) | Either::Second(()) => Next::BreakOff,
+    }
+}
+
+/// Something else has ended the call.
+async fn give_up(
+    connection: &mut Connection,
+    request: &Request,
+    output: &Output<'_>,
+    stop: &Stop,
+    deadline: &Deadline,
+) -> Next {
+    let failure = stop.failure(connection, deadline);
+    if let Some(failure) = &failure {
+        log::line(&format!("call ended: {}", failure.message));
+    } else {
+        log::line("call ended: the client went away");
+    }
+    let Some(failure) = failure.filter(|_| !output.is_streaming()) else {
+        return Next::BreakOff;
+    };
+    let keep = connection.can_keep(request);
+    connection.timers.call.set(ERROR_REPLY_MAX);
+    connection
+        .send_last(
+            reply::failure(
+                &failure,
+                About {
+                    request: Some(request),
+                    keep,
+                },
+            ),
+            keep,
+        )
+        .await
+}

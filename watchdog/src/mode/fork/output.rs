@@ -1,0 +1,199 @@
+//! What a program writes, on its way to the client.
+//!
+//! Up to [`HELD_BYTES_MAX`] bytes it is held back, so that the status can still say whether the
+//! program failed. Beyond, it is sent as it comes: in chunks, or to an HTTP/1.0 client until the
+//! connection ends.
+
+use std::time::Instant;
+
+use net::{Chunk, ChunkMut, Sender};
+use process::Exit;
+use wire::encode;
+
+use super::client::log_beginning;
+use super::stop::Stop;
+use crate::limits::{HELD_BYTES_MAX, JOINED_BYTES_MAX};
+use crate::log;
+use crate::reply::{self, About};
+use crate::request::Request;
+use crate::service::Service;
+
+/// What goes into a content type if nobody says.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// The output of one call.
+#[derive(Debug)]
+pub(crate) struct Output<'c> {
+    request: &'c Request,
+    service: &'c Service,
+    started: Instant,
+    held: ChunkMut,
+    bytes: u64,
+    is_streaming: bool,
+}
+
+impl<'c> Output<'c> {
+    pub(crate) fn new(request: &'c Request, service: &'c Service, started: Instant) -> Self {
+        Self {
+            request,
+            service,
+            started,
+            held: ChunkMut::new(),
+            bytes: 0,
+            is_streaming: false,
+        }
+    }
+
+    /// Whether the head has been sent.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.is_streaming
+    }
+
+    /// Whether nothing was written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Whether the client can find the end of the answer without the connection being closed.
+    pub(crate) fn is_delimited(&self, about: About<'_>) -> bool {
+        !self.is_streaming || about.allows_chunks()
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub(crate) async fn take(&mut self, bytes: &[u8], sender: &mut Sender) -> Result<(), Stop> {
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        // HEAD wants to know how much there is, and nothing else.
+        if self.request.is_head {
+            return Ok(());
+        }
+        if !self.is_streaming && self.held.len() + bytes.len() <= HELD_BYTES_MAX {
+            self.held.extend_from_slice(bytes);
+            return Ok(());
+        }
+        if !self.is_streaming {
+            self.is_streaming = true;
+            // Whether the rest of the request will have come by the end is not known yet; then the
+            // connection is closed in spite of what is said here, which clients have to expect.
+            let keep = self.request.keep_alive && !self.service.is_stopping();
+            let about = About {
+                request: Some(self.request),
+                keep,
+            };
+            let mut head = ChunkMut::new();
+            reply::start(
+                &mut head,
+                200,
+                About {
+                    keep: keep && about.allows_chunks(),
+                    ..about
+                },
+            );
+            self.describe(&mut head);
+            if about.allows_chunks() {
+                encode::header(&mut head, "Transfer-Encoding", "chunked");
+            }
+            encode::end_of_headers(&mut head);
+            send(sender, head.freeze()).await?;
+            let held = std::mem::take(&mut self.held);
+            log_beginning(
+                self.service.config.switches.write_debug,
+                "Response body",
+                &held,
+            );
+            self.send_piece(&held, sender).await?;
+        }
+        self.send_piece(bytes, sender).await
+    }
+
+    async fn send_piece(&self, bytes: &[u8], sender: &mut Sender) -> Result<(), Stop> {
+        let about = About {
+            request: Some(self.request),
+            keep: false,
+        };
+        let mut out = ChunkMut::new();
+        if about.allows_chunks() {
+            encode::chunk_header(&mut out, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            out.extend_from_slice(bytes);
+            out.extend_from_slice(encode::CHUNK_END);
+        } else {
+            out.extend_from_slice(bytes);
+        }
+        send(sender, out.freeze()).await
+    }
+
+    /// Ends the answer of a program that has ended.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub(crate) async fn finish(
+        &mut self,
+        exit: Exit,
+        about: About<'_>,
+        sender: &mut Sender,
+    ) -> std::io::Result<()> {
+        if self.is_streaming {
+            let end = if about.allows_chunks() {
+                encode::LAST_CHUNK
+            } else {
+                b""
+            };
+            return sender.send(Chunk::copied(end)).await;
+        }
+        let held = std::mem::take(&mut self.held);
+        log_beginning(
+            self.service.config.switches.write_debug,
+            "Response body",
+            &held,
+        );
+        let mut head = ChunkMut::new();
+        reply::start(&mut head, if exit.success() { 200 } else { 500 }, about);
+        self.describe(&mut head);
+        encode::header(&mut head, "X-Duration-Seconds", self.duration_s());
+        encode::header_u64(&mut head, "Content-Length", self.bytes);
+        encode::end_of_headers(&mut head);
+        if held.len() <= JOINED_BYTES_MAX {
+            head.extend_from_slice(&held);
+            return sender.send(head.freeze()).await;
+        }
+        sender.send(head.freeze()).await?;
+        sender.send(held.freeze()).await
+    }
+
+    fn describe(&self, head: &mut Vec<u8>) {
+        let set = self
+            .service
+            .config
+            .content_type
+            .as_deref()
+            .map(str::as_bytes);
+        let kind = set
+            .or(self.request.content_type.as_deref())
+            .unwrap_or(UNKNOWN_TYPE.as_bytes());
+        encode::header(head, "Content-Type", kind);
+    }
+
+    fn duration_s(&self) -> String {
+        format!("{:.6}", self.started.elapsed().as_secs_f64())
+    }
+
+    /// Writes the line for a program that has ended.
+    pub(crate) fn log(&self, exit: Exit) {
+        let (bytes, seconds) = (self.bytes, self.duration_s());
+        if exit.success() {
+            log::line(&format!(
+                "Wrote {bytes} Bytes - Duration: {seconds} seconds"
+            ));
+        } else {
+            log::line(&format!(
+                "Wrote {bytes} Bytes - Duration: {seconds} seconds - Error: {exit}"
+            ));
+        }
+    }
+}
+
+async fn send(sender: &mut Sender, chunk: Chunk) -> Result<(), Stop> {
+    sender.send(chunk).await.map_err(|_gone| Stop::ClientGone)
+}

@@ -1,0 +1,180 @@
+//! The program's side of a call: its output, its errors and its end.
+
+use std::future::{Future, pending};
+use std::os::fd::AsFd;
+use std::pin::pin;
+
+use net::{Either, PipeReader, Readiness, Sender, Timer, race, sleep};
+use process::{Child, Exit, Signal};
+
+use super::output::Output;
+use super::stop::Stop;
+use crate::calls;
+use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, SILENCE_AFTER_END, SLOW_CALL};
+use crate::log::{self, Lines};
+
+/// A program that was started for a call.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    output: PipeReader,
+    /// Standard error, if it does not go into the output.
+    errors: Option<(PipeReader, Lines)>,
+}
+
+impl Program {
+    pub(crate) fn new(
+        child: Child,
+        output: PipeReader,
+        errors: Option<(PipeReader, Lines)>,
+    ) -> Self {
+        Self {
+            child,
+            output,
+            errors,
+        }
+    }
+
+    /// Reads the output to its end, until the program has ended.
+    ///
+    /// # Errors
+    /// If the client is gone, or the system fails.
+    pub(crate) async fn read_output(
+        &mut self,
+        output: &mut Output<'_>,
+        sender: &mut Sender,
+        slow: &Timer,
+    ) -> Result<(), Stop> {
+        let Self {
+            child,
+            output: pipe,
+            errors,
+        } = self;
+        let reading = read_to_end(child, pipe, output, sender, slow);
+        let logging = async {
+            if let Some((pipe, lines)) = errors {
+                while let Ok(bytes) = pipe.recv().await
+                    && !bytes.is_empty()
+                {
+                    lines.push(&bytes);
+                }
+            }
+            pending::<()>().await;
+        };
+        match race(reading, logging).await {
+            Either::First(result) => result,
+            Either::Second(()) => Ok(()),
+        }
+    }
+
+    /// Reaps the ended program, and ends what it has left of its process group.
+    pub(crate) fn finish(&mut self) -> Result<Exit, Stop> {
+        self.log_last_errors();
+        // Before it is reaped: until then the number of its group is sure to be its own.
+        self.child.kill_group(Signal::KILL).map_err(Stop::System)?;
+        match self.child.try_wait() {
+            Ok(Some(exit)) => Ok(exit),
+            Ok(None) => Err(Stop::System(std::io::Error::other(
+                "it ended without a status",
+            ))),
+            Err(error) => Err(Stop::System(error)),
+        }
+    }
+
+    /// Ends the program and all that it started, and reaps it.
+    pub(crate) async fn end(&mut self) {
+        calls::end(&self.child);
+        let ended = race(ended(&self.child), sleep(KILL_WAIT_MAX)).await;
+        self.log_last_errors();
+        // What has not ended yet is adopted and reaped by `Calls` later.
+        if matches!(ended, Either::First(())) && self.child.try_wait().is_err() {
+            log::line("the status of a killed function could not be read");
+        }
+    }
+
+    /// All that the program itself wrote is in the pipe by now; others that hold the pipe are not
+    /// waited for.
+    fn log_last_errors(&mut self) {
+        if let Some((pipe, lines)) = &mut self.errors {
+            while let Ok(Some(bytes)) = pipe.try_recv()
+                && !bytes.is_empty()
+            {
+                lines.push(&bytes);
+            }
+            lines.finish();
+        }
+    }
+}
+
+async fn read_to_end(
+    child: &Child,
+    pipe: &mut PipeReader,
+    output: &mut Output<'_>,
+    sender: &mut Sender,
+    slow: &Timer,
+) -> Result<(), Stop> {
+    {
+        let mut end = pin!(async {
+            slow.expired().await;
+            ended(child).await;
+        });
+        loop {
+            match race(pipe.recv(), end.as_mut()).await {
+                Either::First(Ok(bytes)) if bytes.is_empty() => break,
+                Either::First(Ok(bytes)) => output.take(&bytes, sender).await?,
+                Either::First(Err(error)) => return Err(Stop::System(error)),
+                Either::Second(()) => return read_after_end(pipe, output, sender).await,
+            }
+        }
+    }
+    // Its end mostly comes together with the end of its output; but it may have closed that early.
+    if !child.has_ended().map_err(Stop::System)? {
+        ended(child).await;
+    }
+    Ok(())
+}
+
+/// The program has ended, but something else holds its output, perhaps a filter that has not
+/// written all yet. It gets a moment.
+async fn read_after_end(
+    pipe: &mut PipeReader,
+    output: &mut Output<'_>,
+    sender: &mut Sender,
+) -> Result<(), Stop> {
+    let reading = async {
+        while let Some(Ok(bytes)) = within(SILENCE_AFTER_END, pipe.recv()).await
+            && !bytes.is_empty()
+        {
+            output.take(&bytes, sender).await?;
+        }
+        Ok(())
+    };
+    within(OUTPUT_AFTER_END_MAX, reading)
+        .await
+        .unwrap_or(Ok(()))
+}
+
+async fn within<F: Future>(limit: std::time::Duration, future: F) -> Option<F::Output> {
+    match race(future, sleep(limit)).await {
+        Either::First(output) => Some(output),
+        Either::Second(()) => None,
+    }
+}
+
+/// Waits for the program's end.
+async fn ended(child: &Child) {
+    let watched = child
+        .pidfd()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(Readiness::new);
+    if let Ok(readiness) = watched
+        && readiness.readable().await.is_ok()
+    {
+        return;
+    }
+    // No descriptor is left to watch it by. The error of `has_ended` would say that it is reaped.
+    while !child.has_ended().unwrap_or(true) {
+        sleep(SLOW_CALL).await;
+    }
+}

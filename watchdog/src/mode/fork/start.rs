@@ -1,0 +1,115 @@
+//! Pipes and process of a call.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+
+use net::{PipeReader, PipeWriter};
+use process::{Environment, Io, SpawnError, Stdio, Template};
+
+use super::client::Feed;
+use super::program::Program;
+use crate::limits::RETRY_AFTER_S;
+use crate::log::Lines;
+use crate::reply::Failure;
+use crate::service::Service;
+
+/// Starts the program. What there is of `feed` beside a stream has been given to it by then.
+///
+/// # Errors
+/// 500 if it cannot be started, 503 if a resource is short.
+pub(crate) fn start(
+    template: &Template,
+    service: &Service,
+    environment: &Environment,
+    feed: Feed,
+) -> Result<(Program, Feed), Failure> {
+    let pipes = open_pipes(feed, service.config.switches.combine_output).map_err(no_pipe)?;
+    let Pipes {
+        stdin,
+        stdout,
+        stderr,
+        feed,
+        output,
+        errors,
+    } = pipes;
+    let child = template
+        .spawn(Io::new(stdin, stdout, stderr), Some(environment))
+        .map_err(|error| {
+            service.forget_template();
+            not_started(&error)
+        })?;
+    let prefix = service.config.switches.prefix_logs;
+    Ok((
+        Program::new(
+            child,
+            output,
+            errors.map(|errors| (errors, Lines::new(prefix))),
+        ),
+        feed,
+    ))
+}
+
+/// The program's ends, and the watchdog's.
+struct Pipes {
+    stdin: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
+    feed: Feed,
+    output: PipeReader,
+    errors: Option<PipeReader>,
+}
+
+fn open_pipes(feed: Feed, combine_output: bool) -> io::Result<Pipes> {
+    let (output, stdout) = process::pipe()?;
+    let (errors, stderr) = if combine_output {
+        (None, Stdio::StdoutCopy)
+    } else {
+        let (errors, stderr) = process::pipe()?;
+        (Some(PipeReader::new(errors)?), Stdio::Fd(stderr))
+    };
+    let (stdin, feed) = match feed {
+        Feed::Nothing => (Stdio::Null, Feed::Nothing),
+        Feed::Ready(body) => (Stdio::Fd(filled_pipe(&body)?), Feed::Nothing),
+        Feed::Stream | Feed::Piped(_) => {
+            let (stdin, writer) = process::pipe()?;
+            (Stdio::Fd(stdin), Feed::Piped(PipeWriter::new(writer)?))
+        }
+    };
+    Ok(Pipes {
+        stdin,
+        stdout: Stdio::Fd(stdout),
+        stderr,
+        feed,
+        output: PipeReader::new(output)?,
+        errors,
+    })
+}
+
+/// A pipe that holds `body`, and then ends. It is short enough not to block.
+fn filled_pipe(body: &[u8]) -> io::Result<OwnedFd> {
+    let (read, write) = process::pipe()?;
+    File::from(write).write_all(body)?;
+    Ok(read)
+}
+
+fn no_pipe(error: io::Error) -> Failure {
+    let message = format!(
+        "no pipe to the function could be made: {error}; a limit on descriptors (ulimit -n) may be reached"
+    );
+    Failure {
+        retry_after_s: Some(RETRY_AFTER_S),
+        ..Failure::new(503, "no-resources", message)
+    }
+}
+
+fn not_started(error: &SpawnError) -> Failure {
+    if error.is_temporary() {
+        Failure {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Failure::new(503, "no-resources", error.to_string())
+        }
+    } else {
+        Failure::new(500, "no-program", error.to_string())
+    }
+}

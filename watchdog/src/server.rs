@@ -1,0 +1,128 @@
+//! The start: take over what was inherited, listen, accept.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use net::{Driver, Listener, Runtime, Signals, sleep};
+use nix::sys::signal::Signal;
+
+use crate::calls::Calls;
+use crate::config::Config;
+use crate::limits::ACCEPT_PAUSE;
+use crate::lock_file::LockFile;
+use crate::service::Service;
+use crate::{connection, log, shutdown};
+
+/// Exit code when it cannot do its work: `EX_UNAVAILABLE` of sysexits(3).
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// The first descriptor that is handed over, sd_listen_fds(3).
+const HANDED_OVER_FD: i32 = 3;
+
+/// Runs until the shutdown is over.
+pub(crate) fn run(config: Config) -> ExitCode {
+    match try_run(config) {
+        Ok(code) => code,
+        Err(error) => {
+            log::raw(&format!("{error}\n"));
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+    }
+}
+
+fn try_run(config: Config) -> Result<ExitCode, String> {
+    // First of all, before anything else can get their numbers.
+    let socket = listening_socket(&config)?;
+    let lifeline = config.lifeline_fd.map(lifeline).transpose()?;
+    let driver = Driver::select(config.driver).map_err(|error| error.to_string())?;
+    process::become_subreaper().map_err(|error| format!("orphans cannot be adopted: {error}"))?;
+    let failed = |what: &str, error: io::Error| format!("{what}: {error}");
+    let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT])
+        .map_err(|error| failed("signals cannot be watched", error))?;
+    let mut runtime =
+        Runtime::new(&driver).map_err(|error| failed("the event loop cannot be made", error))?;
+    let calls = Calls::new();
+    runtime.block_on(async {
+        let listener =
+            Listener::new(socket).map_err(|error| failed("the socket cannot be used", error))?;
+        let lock_file = match config.switches.suppress_lock {
+            true => None,
+            false => Some(write_lock_file(&config)?),
+        };
+        let service = Rc::new(Service::new(config, calls, lock_file));
+        log_start(&service, &driver);
+        let accepting = accept(Rc::clone(&service), listener);
+        Ok(shutdown::run(&service, accepting, signals, lifeline).await)
+    })
+}
+
+fn listening_socket(config: &Config) -> Result<socket2::Socket, String> {
+    if config.is_handed_over {
+        return net::inherited_listener(HANDED_OVER_FD)
+            .ok_or_else(|| "LISTEN_FDS: descriptor 3 is not a listening socket".to_owned());
+    }
+    let port = config.port;
+    // One socket for both IP versions where the machine has IPv6.
+    let any = [
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+    ];
+    let socket = net::bind_tcp(any[0], false).or_else(|_no_ipv6| net::bind_tcp(any[1], false));
+    socket.map_err(|error| {
+        format!("port: {port} cannot be listened on: {error}; set `port` to a free one")
+    })
+}
+
+fn lifeline(fd: i32) -> Result<OwnedFd, String> {
+    net::inherited_pipe(fd)
+        .ok_or_else(|| format!("RINGWAY_LIFELINE_FD: descriptor {fd} is not open"))
+}
+
+fn write_lock_file(config: &Config) -> Result<LockFile, String> {
+    LockFile::write(&config.temp_dir).map_err(|error| {
+        format!(
+            "the lock file cannot be written to {}: {error}; set TMPDIR to a folder that can be written, or suppress_lock=true",
+            config.temp_dir.display()
+        )
+    })
+}
+
+fn log_start(service: &Service, driver: &Driver) {
+    let config = &service.config;
+    let place = match config.is_handed_over {
+        true => "the socket that was handed over".to_owned(),
+        false => format!("port {}", config.port),
+    };
+    log::line(&format!(
+        "ringway watchdog {}: fprocess `{}` on {place}, driver {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        config.command_line,
+        driver.kind,
+        driver.reason
+    ));
+    if let Err(why) = service.template() {
+        log::line(&format!(
+            "{why}; every call will get status 500 until it is there"
+        ));
+    }
+}
+
+/// Accepts connections for ever.
+async fn accept(service: Rc<Service>, listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => net::spawn(connection::serve(Rc::clone(&service), stream)),
+            // The connection was gone before it could be accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                log::line(&format!(
+                    "no connection can be accepted: {error}; trying again"
+                ));
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
