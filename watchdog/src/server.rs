@@ -40,12 +40,12 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let driver = Driver::select(config.driver).map_err(|error| error.to_string())?;
     process::become_subreaper().map_err(|error| format!("orphans cannot be adopted: {error}"))?;
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
-    let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT])
-        .map_err(|error| failed("signals cannot be watched", error))?;
     let mut runtime =
         Runtime::new(&driver).map_err(|error| failed("the event loop cannot be made", error))?;
     let calls = Calls::new();
     runtime.block_on(async {
+        let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT])
+            .map_err(|error| failed("signals cannot be watched", error))?;
         let listener =
             Listener::new(socket).map_err(|error| failed("the socket cannot be used", error))?;
         let lock_file = match config.switches.suppress_lock {
