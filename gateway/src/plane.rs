@@ -57,50 +57,35 @@ pub enum StartError {
     Worker(#[from] io::Error),
 }
 
-/// Binds all addresses once per core and starts the workers. When this returns, every worker has
-/// its runtime and accepts connections.
-///
-/// # Errors
-/// When an address cannot be bound, a thread cannot be started, or a worker cannot make its
-/// runtime (a ring needs lockable memory).
-pub fn start(
-    listen: &[SocketAddr],
-    driver: &Driver,
-    limits: &Limits,
-    shared: &Arc<Shared>,
-) -> Result<DataPlane, StartError> {
-    let mut addresses = listen.to_vec();
-    let mut ringers = Vec::new();
-    let mut threads = Vec::new();
-    let mut setups = Vec::new();
-    let (started, outcomes) = mpsc::channel();
-    for core in 0..shared.cores() {
-        let (ringer, bell) = net::bell()?;
-        ringers.push(ringer);
-        setups.push(Setup {
-            core,
-            driver: driver.clone(),
-            listeners: bind_all(&mut addresses)?,
-            bell,
-            shared: Arc::clone(shared),
-            limits: limits.clone(),
-            started: started.clone(),
-        });
+/// Listening sockets, a set for each core.
+#[derive(Debug)]
+pub struct Listeners {
+    addresses: Vec<SocketAddr>,
+    per_core: Vec<Vec<Socket>>,
+}
+
+impl Listeners {
+    /// Binds each address once per core (SO_REUSEPORT), so that the kernel spreads connections.
+    /// Clients can connect from now on; they wait in the backlog until the workers start.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] names the address.
+    pub fn bind(listen: &[SocketAddr], cores: usize) -> Result<Self, StartError> {
+        let mut addresses = listen.to_vec();
+        let per_core = (0..cores)
+            .map(|_| bind_all(&mut addresses))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            addresses,
+            per_core,
+        })
     }
-    drop(started);
-    for setup in setups {
-        let name = format!("worker-{}", setup.core);
-        threads.push(Builder::new().name(name).spawn(|| worker::run(setup))?);
+
+    /// The addresses, with the ports that the kernel chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
-    for _ in &threads {
-        let outcome = outcomes.recv();
-        outcome.unwrap_or_else(|_panicked| Err(io::Error::other("a worker panicked")))?;
-    }
-    Ok(DataPlane {
-        addresses,
-        bells: Bells { ringers },
-        threads,
-    })
 }
 
 /// Binds each address, putting the port that the kernel chose in place of 0 so that the next core
@@ -120,6 +105,48 @@ fn bind_all(addresses: &mut [SocketAddr]) -> Result<Vec<Socket>, StartError> {
         sockets.push(socket);
     }
     Ok(sockets)
+}
+
+/// Starts a worker per core. When this returns, every one has its runtime and accepts
+/// connections.
+///
+/// # Errors
+/// When a thread cannot be started, or a worker cannot make its runtime (a ring needs lockable
+/// memory). Those that could start have been told to leave.
+pub fn start(
+    listeners: Listeners,
+    driver: &Driver,
+    limits: &Limits,
+    shared: &Arc<Shared>,
+) -> Result<DataPlane, StartError> {
+    let mut ringers = Vec::new();
+    let mut threads = Vec::new();
+    let (started, outcomes) = mpsc::channel();
+    for (core, listeners) in listeners.per_core.into_iter().enumerate() {
+        let (ringer, bell) = net::bell()?;
+        let setup = Setup {
+            core,
+            driver: driver.clone(),
+            listeners,
+            bell,
+            shared: Arc::clone(shared),
+            limits: limits.clone(),
+            started: started.clone(),
+        };
+        let thread = Builder::new().name(format!("worker-{core}"));
+        threads.push(thread.spawn(|| worker::run(setup))?);
+        ringers.push(ringer);
+    }
+    drop(started);
+    for _ in &threads {
+        let outcome = outcomes.recv();
+        outcome.unwrap_or_else(|_panicked| Err(io::Error::other("a worker panicked")))?;
+    }
+    Ok(DataPlane {
+        addresses: listeners.addresses,
+        bells: Bells { ringers },
+        threads,
+    })
 }
 
 impl DataPlane {

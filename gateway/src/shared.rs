@@ -18,6 +18,7 @@ pub struct Shared {
     /// What each worker counts about itself, data plane to control plane.
     pub workers: Box<[CachePadded<WorkerCells>]>,
     draining: AtomicBool,
+    leaving_at_once: AtomicBool,
 }
 
 impl Shared {
@@ -28,6 +29,7 @@ impl Shared {
             published: Published::new(first),
             workers: (0..cores).map(|_| CachePadded::default()).collect(),
             draining: AtomicBool::new(false),
+            leaving_at_once: AtomicBool::new(false),
         }
     }
 
@@ -46,5 +48,17 @@ impl Shared {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Drains, and does not wait for requests in flight.
+    pub fn leave_at_once(&self) {
+        self.leaving_at_once.store(true, Ordering::Relaxed);
+        self.start_draining();
+    }
+
+    /// Whether requests in flight are to be given up.
+    #[must_use]
+    pub fn is_leaving_at_once(&self) -> bool {
+        self.leaving_at_once.load(Ordering::Relaxed)
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Drain {
 #[derive(Debug, Default)]
 struct Inner {
     started: Cell<bool>,
+    given_up: Cell<bool>,
     next_seat: Cell<u64>,
     seats: RefCell<HashMap<u64, Taken>>,
     /// Tasks that wait for the start or the end.
@@ -72,8 +73,14 @@ impl Drain {
     /// Waits until, after the start, the last connection has gone, `limit` at most.
     pub(crate) async fn done(&self, limit: Duration) {
         self.started().await;
-        let empty = self.inner.until(|inner| inner.seats.borrow().is_empty());
-        race(empty, net::sleep(limit)).await;
+        let gone = |inner: &Inner| inner.given_up.get() || inner.seats.borrow().is_empty();
+        race(self.inner.until(gone), net::sleep(limit)).await;
+    }
+
+    /// Waits no longer for connections that are busy.
+    pub(crate) fn give_up(&self) {
+        self.inner.given_up.set(true);
+        self.inner.wake_all();
     }
 }
 

@@ -141,6 +141,9 @@ async fn listen(worker: Rc<Worker>, bell: Bell) {
         if worker.shared.is_draining() {
             worker.drain.start();
         }
+        if worker.shared.is_leaving_at_once() {
+            worker.drain.give_up();
+        }
     });
     if let Err(error) = heard.await {
         tracing::error!(%error, "a worker cannot hear the control plane");

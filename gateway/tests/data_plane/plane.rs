@@ -10,7 +10,7 @@ use std::{
 use gateway::{
     limits::Limits,
     metrics::FunctionCounters,
-    plane::{self, DataPlane},
+    plane::{self, DataPlane, Listeners},
     shared::Shared,
     snapshot::{self, Function, Snapshot},
 };
@@ -48,7 +48,8 @@ impl Plane {
         };
         let shared = Arc::new(Shared::new(first, CORES));
         let listen = [([127, 0, 0, 1], 0).into()];
-        let running = plane::start(&listen, &driver, &limits, &shared).unwrap();
+        let listeners = Listeners::bind(&listen, CORES).unwrap();
+        let running = plane::start(listeners, &driver, &limits, &shared).unwrap();
         Self { running, shared }
     }
 
