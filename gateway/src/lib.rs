@@ -3,8 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 pub mod config;
+pub mod control;
 pub mod limits;
+pub mod provider;
 pub mod route;
 pub mod shared;
 pub mod snapshot;

@@ -1,0 +1,56 @@
+//! SIGTERM and SIGINT: the first asks the gateway to finish what it does, the second to leave at
+//! once.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Termination {
+    /// Finish requests in flight, within the drain limit.
+    Graceful,
+    /// Do not wait for anything.
+    AtOnce,
+}
+
+/// Both signals, taken from their defaults.
+#[derive(Debug)]
+pub(super) struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    /// From now on neither ends the process by itself.
+    ///
+    /// # Errors
+    /// What sigaction(2) answered.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Calls `on_terminate` for each signal, and `hurry` from the second on. Never returns.
+    pub(super) async fn watch(
+        &mut self,
+        mut on_terminate: Box<dyn FnMut(Termination) + Send>,
+        hurry: impl Fn(),
+    ) {
+        let mut what = Termination::Graceful;
+        loop {
+            let name = tokio::select! {
+                _ = self.term.recv() => "SIGTERM",
+                _ = self.int.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, ?what, "the gateway was asked to end");
+            on_terminate(what);
+            if what == Termination::AtOnce {
+                hurry();
+            }
+            what = Termination::AtOnce;
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! One value in one file, so that after a crash the old one or the new one is there, whole.
+//!
+//! Written beside its place, fsynced, renamed over it, and the directory fsynced: the order that
+//! rename(2) and fsync(2) ask for. The first line carries length and checksum of the rest, so
+//! that a file which a file system without that order has torn is never read as good:
+//!
+//! ```text
+//! {"format":1,"bytes":27,"fnv1a64":"8a3f52c1d4e6b790"}
+//! {"service":"wc","image":""}
+//! ```
+//!
+//! All of it blocks for an fsync (milliseconds on a disk), so the control thread calls it through
+//! `spawn_blocking`: another function's health must not wait for this one's disk.
+//!
+//! What it does not do: know what the value is, or which name it has.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The ending of a value's file.
+const ENDING: &str = ".json";
+/// The ending of a file that is being written; what a crash leaves of it is removed at start.
+const WRITING: &str = ".writing";
+/// The ending of a file that could not be read and was moved aside for a person to look at.
+pub(crate) const BAD: &str = ".bad";
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    bytes: usize,
+    fnv1a64: String,
+}
+
+const FORMAT: u32 = 1;
+
+/// A file that holds no whole value.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("it is torn or was changed: {0}")]
+    Torn(&'static str),
+    #[error("it was written by another version (format {0})")]
+    Format(u32),
+    #[error("its content is not what it should be: {0}")]
+    Content(serde_json::Error),
+}
+
+/// Where the value `name` lies in `dir`. The name must be one of a function or namespace.
+pub(crate) fn path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}{ENDING}"))
+}
+
+/// Writes a value; when this returns it is on the disk.
+///
+/// # Errors
+/// What the file system said; the old value is still there then.
+pub(crate) fn write(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    let bytes = encode(value)?;
+    let writing = dir.join(format!("{name}{WRITING}"));
+    let result = write_file(&writing, &bytes)
+        .and_then(|()| fs::rename(&writing, path(dir, name)))
+        .and_then(|()| sync_dir(dir));
+    if result.is_err() {
+        // It may not even exist; the first error is the one that matters.
+        fs::remove_file(&writing).ok();
+    }
+    result
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        // Environment variables of functions are nobody else's business.
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Removes a value; when this returns it will not come back.
+///
+/// # Errors
+/// What the file system said. That it is not there is no error.
+pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(path(dir, name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_dir(dir),
+    }
+}
+
+/// Makes a directory that only this user may enter, durably, unless it is there.
+///
+/// # Errors
+/// What the file system said.
+pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => dir.parent().map_or(Ok(()), sync_dir),
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Reads every value in `dir`, by name. What is half written is removed; what cannot be read is
+/// reported, moved aside and passed over, so that one bad file does not keep the rest away.
+///
+/// # Errors
+/// Only when the directory itself cannot be read.
+pub(crate) fn read_all<T: DeserializeOwned>(dir: &Path) -> io::Result<Vec<(String, T)>> {
+    let mut values = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let Some(file) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if file.ends_with(WRITING) {
+            fs::remove_file(&path)?;
+        }
+        let Some(name) = file.strip_suffix(ENDING) else {
+            continue;
+        };
+        match read(&path) {
+            Ok(value) => values.push((name.to_owned(), value)),
+            Err(error) => {
+                let aside = dir.join(format!("{name}{BAD}"));
+                tracing::error!(
+                    file = %path.display(),
+                    moved_to = %aside.display(),
+                    %error,
+                    "a stored file is no good and was moved aside; the rest is read"
+                );
+                fs::rename(&path, &aside)?;
+            }
+        }
+    }
+    values.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(values)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ReadError> {
+    decode(&fs::read(path)?)
+}
+
+fn encode(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut body = serde_json::to_vec(value)?;
+    body.push(b'\n');
+    let header = Header {
+        format: FORMAT,
+        bytes: body.len(),
+        fnv1a64: format!("{:016x}", fnv1a64(&body)),
+    };
+    let mut bytes = serde_json::to_vec(&header)?;
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or(ReadError::Torn("the first line has no end"))?;
+    let header: Header = serde_json::from_slice(&bytes[..end])
+        .map_err(|_no_header| ReadError::Torn("the first line is not length and checksum"))?;
+    if header.format != FORMAT {
+        return Err(ReadError::Format(header.format));
+    }
+    let body = &bytes[end + 1..];
+    if body.len() != header.bytes {
+        return Err(ReadError::Torn("its length is not the one in the first line"));
+    }
+    if header.fnv1a64 != format!("{:016x}", fnv1a64(body)) {
+        return Err(ReadError::Torn("its checksum is not the one in the first line"));
+    }
+    serde_json::from_slice(body).map_err(ReadError::Content)
+}
+
+/// FNV-1a with 64 bits: enough to tell a torn file, and ten lines. It is no protection against
+/// somebody who can write here; that one could as well compute any other sum.
+fn fnv1a64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    type Value = BTreeMap<String, String>;
+
+    fn value(text: &str) -> Value {
+        BTreeMap::from([("text".to_owned(), text.to_owned())])
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_what_was_removed_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a", &value("one")).unwrap();
+        write(dir.path(), "b", &value("two")).unwrap();
+        write(dir.path(), "a", &value("three")).unwrap();
+        let all: Vec<(String, Value)> = read_all(dir.path()).unwrap();
+        assert_eq!(
+            all,
+            [
+                ("a".to_owned(), value("three")),
+                ("b".to_owned(), value("two"))
+            ]
+        );
+        remove(dir.path(), "a").unwrap();
+        remove(dir.path(), "a").unwrap();
+        assert_eq!(read_all::<Value>(dir.path()).unwrap().len(), 1);
+    }
+
+    /// Goal: no part of a file is taken for the whole.
+    /// Steps: cut a good file at every length, flip every byte; each must be refused.
+    #[test]
+    fn a_torn_file_is_never_read_as_good() {
+        let bytes = encode(&value("wc -l")).unwrap();
+        decode::<Value>(&bytes).unwrap();
+        for length in 0..bytes.len() {
+            decode::<Value>(&bytes[..length]).unwrap_err();
+        }
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 0x01;
+            decode::<Value>(&changed).unwrap_err();
+        }
+        let zeros = vec![0; bytes.len()];
+        decode::<Value>(&zeros).unwrap_err();
+        let twice = [bytes.clone(), bytes].concat();
+        decode::<Value>(&twice).unwrap_err();
+    }
+
+    #[test]
+    fn a_bad_file_is_moved_aside_and_the_rest_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "good", &value("x")).unwrap();
+        fs::write(path(dir.path(), "torn"), b"{\"format\":1,\"byt").unwrap();
+        fs::write(dir.path().join("half.writing"), b"{").unwrap();
+        let all: Vec<(String, Value)> = read_all(dir.path()).unwrap();
+        assert_eq!(all.len(), 1);
+        assert!(dir.path().join("torn.bad").exists());
+        assert!(!dir.path().join("half.writing").exists());
+        assert_eq!(read_all::<Value>(dir.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_directory_is_private_and_may_be_there_already() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let made = dir.path().join("x");
+        make_dir(&made).unwrap();
+        make_dir(&made).unwrap();
+        assert_eq!(
+            fs::metadata(&made).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+}

@@ -1,0 +1,372 @@
+//! The provider itself: the table of functions, and the order of each change.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    io,
+    rc::Rc,
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+use tokio::{
+    sync::{RwLock, mpsc},
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+
+use super::{
+    function::{Context, LocalFunction},
+    keyed_lock::KeyedLock,
+    logs::rfc3339,
+    spec::Spec,
+    spec_store::{SpecStore, StoredFunction},
+    usage::{self, Look},
+};
+use crate::{
+    provider::{
+        Answer, Deployed, FunctionDeployment, FunctionId, FunctionStatus, LogLine, LogQuery,
+        Namespace, Provider, ProviderError, Usage,
+    },
+    route::{DEFAULT_NAMESPACE, is_function_name},
+};
+
+/// For what is left after the time for draining: ending by force takes milliseconds.
+const FORCE_MAX: Duration = Duration::from_secs(20);
+
+/// Runs functions as processes of this machine.
+pub(crate) struct LocalProvider {
+    store: SpecStore,
+    context: Rc<Context>,
+    functions: RefCell<BTreeMap<FunctionId, Rc<LocalFunction>>>,
+    /// Those that were created; the default one is always there. Held for reading while a
+    /// function is deployed, so that its namespace is not removed meanwhile.
+    namespaces: RwLock<BTreeMap<String, Namespace>>,
+    locks: KeyedLock,
+    leaving: Cell<bool>,
+}
+
+impl LocalProvider {
+    /// Reads what was deployed and starts all of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a stored function has a name of `taken`.
+    pub(crate) fn restore(
+        store: SpecStore,
+        context: Rc<Context>,
+        taken: &BTreeSet<FunctionId>,
+    ) -> io::Result<Self> {
+        let namespaces = store.namespaces()?;
+        let stored = store.functions()?;
+        if let Some((id, _)) = stored.iter().find(|(id, _)| taken.contains(id)) {
+            return Err(io::Error::other(format!(
+                "the function '{id}' is deployed here and also given by --static; rename one of them"
+            )));
+        }
+        let mut functions = BTreeMap::new();
+        for (id, stored) in stored {
+            match Spec::check(stored.deployment.clone()) {
+                Ok(spec) => {
+                    if let Err(error) = spec.check_machine() {
+                        tracing::warn!(function = %id, %error, "a function was deployed that cannot run now");
+                    }
+                    // Where it lies counts, not what it says; see the store.
+                    let spec = Spec { id: id.clone(), ..spec };
+                    functions.insert(id, LocalFunction::start(&context, spec, stored));
+                }
+                Err(error) => {
+                    tracing::error!(function = %id, %error, "a stored function cannot be used and is passed over");
+                }
+            }
+        }
+        tracing::info!(functions = functions.len(), "what was deployed is back");
+        Ok(Self {
+            store,
+            context,
+            functions: RefCell::new(functions),
+            namespaces: RwLock::new(named(namespaces)),
+            locks: KeyedLock::default(),
+            leaving: Cell::new(false),
+        })
+    }
+
+    fn function(&self, id: &FunctionId) -> Result<Rc<LocalFunction>, ProviderError> {
+        let functions = self.functions.borrow();
+        let function = functions.get(id).map(Rc::clone);
+        function.ok_or_else(|| ProviderError::NoFunction(id.clone()))
+    }
+
+    fn check_leaving(&self) -> Result<(), ProviderError> {
+        if self.leaving.get() {
+            return Err(ProviderError::Leaving);
+        }
+        Ok(())
+    }
+
+    /// Does something with the store off the control thread: an fsync may take long.
+    async fn stored(
+        &self,
+        what: String,
+        change: impl FnOnce(&SpecStore) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), ProviderError> {
+        let store = self.store.clone();
+        match spawn_blocking(move || change(&store)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(ProviderError::Storage { what, source }),
+            Err(error) => Err(ProviderError::Internal(format!("{what}: {error}"))),
+        }
+    }
+
+    async fn put(&self, id: &FunctionId, stored: &StoredFunction) -> Result<(), ProviderError> {
+        let (key, value) = (id.clone(), stored.clone());
+        self.stored(format!("the function '{id}'"), move |store| store.put(&key, &value))
+            .await
+    }
+
+    fn deployed(&self, spec: &Spec) -> Deployed {
+        let mut warnings = self.context.launcher.warnings(spec.limits);
+        warnings.extend(spec.unenforced());
+        Deployed {
+            changed: true,
+            warnings,
+        }
+    }
+
+    async fn deploy_new(&self, deployment: FunctionDeployment) -> Result<Deployed, ProviderError> {
+        self.check_leaving()?;
+        let spec = Spec::check(deployment)?;
+        spec.check_machine()?;
+        let id = spec.id.clone();
+        let _turn = self.locks.lock(&id).await;
+        let namespaces = self.namespaces.read().await;
+        check_namespace(&namespaces, id.namespace())?;
+        if let Ok(function) = self.function(&id) {
+            if function.stored().deployment == spec.deployment {
+                return Ok(Deployed { changed: false, ..self.deployed(&spec) });
+            }
+            return Err(ProviderError::Conflict(format!(
+                "the function '{id}' is deployed already; change it with PUT /system/functions"
+            )));
+        }
+        let stored = StoredFunction {
+            deployment: spec.deployment.clone(),
+            replicas: spec.bounds.min,
+            created_at: rfc3339(OffsetDateTime::now_utc()),
+        };
+        self.put(&id, &stored).await?;
+        self.check_leaving()?;
+        let deployed = self.deployed(&spec);
+        let function = LocalFunction::start(&self.context, spec, stored);
+        self.functions.borrow_mut().insert(id, function);
+        self.context.routes.flush();
+        Ok(deployed)
+    }
+
+    async fn deploy_again(&self, deployment: FunctionDeployment) -> Result<Deployed, ProviderError> {
+        self.check_leaving()?;
+        let spec = Spec::check(deployment)?;
+        let id = spec.id.clone();
+        let _turn = self.locks.lock(&id).await;
+        let function = self.function(&id)?;
+        let old = function.stored();
+        if old.deployment == spec.deployment {
+            return Ok(Deployed { changed: false, ..self.deployed(&spec) });
+        }
+        spec.check_machine()?;
+        let stored = StoredFunction {
+            deployment: spec.deployment.clone(),
+            replicas: function.replicas_after(&spec),
+            created_at: old.created_at,
+        };
+        self.put(&id, &stored).await?;
+        self.check_leaving()?;
+        let deployed = self.deployed(&spec);
+        function.replace(spec, stored);
+        self.context.routes.flush();
+        Ok(deployed)
+    }
+
+    async fn remove_one(&self, id: &FunctionId) -> Result<(), ProviderError> {
+        self.check_leaving()?;
+        let _turn = self.locks.lock(id).await;
+        let function = self.function(id)?;
+        let key = id.clone();
+        self.stored(format!("the removal of '{id}'"), move |store| store.remove(&key))
+            .await?;
+        self.functions.borrow_mut().remove(id);
+        function.remove();
+        self.context.routes.flush();
+        Ok(())
+    }
+
+    async fn scale_one(&self, id: &FunctionId, replicas: u32) -> Result<(), ProviderError> {
+        self.check_leaving()?;
+        let _turn = self.locks.lock(id).await;
+        let function = self.function(id)?;
+        function.check_replicas(replicas)?;
+        let mut stored = function.stored();
+        if stored.replicas == replicas {
+            return Ok(());
+        }
+        stored.replicas = replicas;
+        self.put(id, &stored).await?;
+        self.check_leaving()?;
+        function.scale(replicas);
+        self.context.routes.flush();
+        Ok(())
+    }
+
+    async fn change_namespace(&self, namespace: Namespace, replace: bool) -> Result<(), ProviderError> {
+        let name = namespace.name.clone();
+        if !is_function_name(&name) {
+            return Err(ProviderError::invalid(
+                "name",
+                format!("'{}' is no name of a namespace: use 1 to 63 letters, digits, '-' and '_'", name.escape_default()),
+            ));
+        }
+        let mut namespaces = self.namespaces.write().await;
+        let there = name == DEFAULT_NAMESPACE || namespaces.contains_key(&name);
+        if replace && !there {
+            return Err(ProviderError::NoNamespace(name));
+        }
+        if !replace && there {
+            return Err(ProviderError::Conflict(format!("the namespace '{name}' is there already")));
+        }
+        let value = namespace.clone();
+        self.stored(format!("the namespace '{name}'"), move |store| store.put_namespace(&value))
+            .await?;
+        namespaces.insert(name, namespace);
+        Ok(())
+    }
+
+    async fn drop_namespace(&self, name: &str) -> Result<(), ProviderError> {
+        let mut namespaces = self.namespaces.write().await;
+        check_namespace(&namespaces, name)?;
+        if name == DEFAULT_NAMESPACE {
+            return Err(ProviderError::Conflict(format!(
+                "the namespace '{name}' is the default one and stays"
+            )));
+        }
+        let count = self.functions.borrow().keys().filter(|id| id.namespace() == name).count();
+        if count > 0 {
+            return Err(ProviderError::Conflict(format!(
+                "the namespace '{name}' has {count} functions; remove them first"
+            )));
+        }
+        let key = name.to_owned();
+        self.stored(format!("the removal of the namespace '{name}'"), move |store| {
+            store.remove_namespace(&key)
+        })
+        .await?;
+        namespaces.remove(name);
+        Ok(())
+    }
+
+    async fn measure(&self, id: &FunctionId) -> Result<Usage, ProviderError> {
+        let sessions: std::collections::HashSet<i32> = self.function(id)?.sessions().into_iter().collect();
+        let look = || {
+            let sessions = sessions.clone();
+            spawn_blocking(move || Look::at(&sessions))
+        };
+        let failed = |error: tokio::task::JoinError| ProviderError::Internal(error.to_string());
+        let first = look().await.map_err(failed)?;
+        sleep(usage::WINDOW).await;
+        let second = look().await.map_err(failed)?;
+        Ok(usage::between(first, second, usage::WINDOW))
+    }
+}
+
+impl Provider for LocalProvider {
+    fn orchestration(&self) -> &'static str {
+        "local"
+    }
+
+    fn deploy(&self, deployment: FunctionDeployment) -> Answer<'_, Deployed> {
+        Box::pin(self.deploy_new(deployment))
+    }
+
+    fn update(&self, deployment: FunctionDeployment) -> Answer<'_, Deployed> {
+        Box::pin(self.deploy_again(deployment))
+    }
+
+    fn remove<'a>(&'a self, id: &'a FunctionId) -> Answer<'a, ()> {
+        Box::pin(self.remove_one(id))
+    }
+
+    fn scale<'a>(&'a self, id: &'a FunctionId, replicas: u32) -> Answer<'a, ()> {
+        Box::pin(self.scale_one(id, replicas))
+    }
+
+    fn list<'a>(&'a self, namespace: Option<&'a str>) -> Answer<'a, Vec<FunctionStatus>> {
+        Box::pin(async move {
+            let functions = self.functions.borrow();
+            let wanted = functions
+                .iter()
+                .filter(|(id, _)| namespace.is_none_or(|only| id.namespace() == only));
+            Ok(wanted.map(|(_, function)| function.status()).collect())
+        })
+    }
+
+    fn status<'a>(&'a self, id: &'a FunctionId) -> Answer<'a, FunctionStatus> {
+        Box::pin(async move { Ok(self.function(id)?.status()) })
+    }
+
+    fn usage<'a>(&'a self, id: &'a FunctionId) -> Answer<'a, Usage> {
+        Box::pin(self.measure(id))
+    }
+
+    fn logs<'a>(&'a self, id: &'a FunctionId, query: LogQuery) -> Answer<'a, mpsc::Receiver<LogLine>> {
+        Box::pin(async move { Ok(self.function(id)?.logs.stream(id, query)) })
+    }
+
+    fn namespaces(&self) -> Answer<'_, Vec<Namespace>> {
+        Box::pin(async move {
+            let mut all = self.namespaces.read().await.clone();
+            all.entry(DEFAULT_NAMESPACE.to_owned()).or_insert_with(|| Namespace {
+                name: DEFAULT_NAMESPACE.to_owned(),
+                ..Namespace::default()
+            });
+            Ok(all.into_values().collect())
+        })
+    }
+
+    fn put_namespace(&self, namespace: Namespace, replace: bool) -> Answer<'_, ()> {
+        Box::pin(self.change_namespace(namespace, replace))
+    }
+
+    fn remove_namespace<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.drop_namespace(name))
+    }
+
+    fn shutdown(&self, limit: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>> {
+        Box::pin(async move {
+            self.leaving.set(true);
+            for function in self.functions.borrow().values() {
+                function.stop();
+            }
+            self.context.routes.flush();
+            if timeout(limit, self.context.all_gone()).await.is_err() {
+                tracing::warn!("replicas that are still busy are ended by force");
+                self.context.hurry();
+                timeout(FORCE_MAX, self.context.all_gone()).await.ok();
+            }
+            for function in self.functions.borrow().values() {
+                function.logs.end();
+            }
+        })
+    }
+}
+
+fn check_namespace(created: &BTreeMap<String, Namespace>, name: &str) -> Result<(), ProviderError> {
+    if name == DEFAULT_NAMESPACE || created.contains_key(name) {
+        return Ok(());
+    }
+    Err(ProviderError::NoNamespace(name.to_owned()))
+}
+
+fn named(namespaces: Vec<Namespace>) -> BTreeMap<String, Namespace> {
+    namespaces
+        .into_iter()
+        .map(|namespace| (namespace.name.clone(), namespace))
+        .collect()
+}

@@ -1,0 +1,315 @@
+//! One replica: a watchdog process on a Unix socket that it was handed.
+//!
+//! It gets descriptors 0 (nothing), 1 and 2 (our pipe), 3 (its listening socket, as sd_listen_fds(3)
+//! has it) and 4 (the lifeline: a pipe whose other end only this gateway holds, so that its end
+//! of file says that the gateway is gone, however it went), and an environment from scratch. It
+//! runs in a session and, where the machine allows, a control group of its own: what it starts
+//! can be found and ended.
+//!
+//! `LISTEN_PID` is left out, since a pid is not known before posix_spawn(3) has returned; the
+//! watchdog takes its absence as meant for itself.
+//!
+//! What it does not do: start again, or decide about traffic; `supervisor` does.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use net::Endpoint;
+use process::{
+    Child, Command, Group, Signal, Stdio,
+    limits::{Confined, Enforcer, Limits},
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::unix::pipe,
+    task::{JoinHandle, spawn_blocking, spawn_local},
+    time::timeout,
+};
+
+use super::{
+    environment, health,
+    launch::{Later, Launcher, Order, Running, Unhealthy},
+    leftovers::{Record, boot_id},
+    places::{Files, Places},
+};
+
+/// The number of the lifeline in the watchdog.
+const LIFELINE_FD: RawFd = 4;
+/// For a process that was sent SIGKILL to be gone; longer only where the kernel itself hangs.
+const KILL_MAX: Duration = Duration::from_secs(10);
+/// For the last output of a replica that has ended.
+const LAST_OUTPUT_MAX: Duration = Duration::from_millis(200);
+
+/// How a watchdog is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchdogProgram {
+    /// The program.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+impl WatchdogProgram {
+    /// The small `fwatchdog` beside this executable, else this executable as `… watchdog`.
+    ///
+    /// # Errors
+    /// When the system does not say which executable this is.
+    pub fn detect() -> io::Result<Self> {
+        let own = std::env::current_exe()?;
+        let small = own.with_file_name("fwatchdog");
+        Ok(if small.is_file() {
+            Self {
+                path: small,
+                args: Vec::new(),
+            }
+        } else {
+            Self {
+                path: own,
+                args: vec!["watchdog".to_owned()],
+            }
+        })
+    }
+}
+
+/// Starts watchdogs.
+#[derive(Debug)]
+pub(crate) struct WatchdogLauncher {
+    program: WatchdogProgram,
+    places: Places,
+    enforcer: Enforcer,
+    boot: String,
+}
+
+impl WatchdogLauncher {
+    /// Finds out what limits this machine can enforce, and says so in the log.
+    pub(crate) fn new(program: WatchdogProgram, places: Places) -> Self {
+        let enforcer = Enforcer::detect();
+        tracing::info!(
+            watchdog = %program.path.display(),
+            limits = enforcer.describe(),
+            "functions run as processes of this machine"
+        );
+        Self {
+            program,
+            places,
+            enforcer,
+            boot: boot_id(),
+        }
+    }
+
+    fn start(&self, order: &Order) -> io::Result<Replica> {
+        let spec = &order.spec;
+        let files = Files::make(&self.places, &spec.id, order.instance)?;
+        let socket = net::bind_unix(&files.socket)?;
+        let name = format!("{}-{}", spec.id.name(), order.instance);
+        let confined = self.enforcer.group(&name, spec.limits)?;
+        let (log_read, log_write) = process::pipe()?;
+        let (lifeline_read, lifeline) = process::pipe()?;
+        let dir = spec.dir.as_deref().unwrap_or(&files.own_dir);
+        let child = Command::new(&self.program.path)
+            .args(&self.program.args)
+            .envs(environment::variables(spec, &files.own_dir))
+            .env("LISTEN_FDS", "1")
+            .env("RINGWAY_LIFELINE_FD", LIFELINE_FD.to_string())
+            .dir(dir)
+            .stdout(Stdio::Fd(log_write))
+            .stderr(Stdio::StdoutCopy)
+            .pass_fd(socket.into(), 3)
+            .pass_fd(lifeline_read, LIFELINE_FD)
+            .group(Group::NewSession)
+            .spawn()
+            .map_err(io::Error::other)?;
+        let watched = self.settle(child, &confined, &files)?;
+        let output = pipe::Receiver::from_owned_fd(log_read)?;
+        let log = spawn_local(Rc::clone(&order.logs).pump(output, order.instance));
+        Ok(Replica {
+            authority: spec.id.name().to_owned(),
+            started: Started {
+                watched,
+                confined,
+                files,
+                lifeline,
+            },
+            log,
+        })
+    }
+
+    /// Puts a process that was just started under its limits, writes it down and watches it. It
+    /// has had no request yet, so it has started nothing that could escape.
+    fn settle(
+        &self,
+        child: Child,
+        confined: &Confined,
+        files: &Files,
+    ) -> io::Result<AsyncFd<Watched>> {
+        let pid = child.pid();
+        let settled = match confined.add(pid) {
+            // It has ended already; that is seen by its pidfd, as always.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(()),
+            other => other,
+        }
+        .and_then(|()| Record::of(pid, &self.boot).map_or(Ok(()), |record| files.record(&record)));
+        if let Err(error) = settled {
+            return Err(give_up(child, error));
+        }
+        AsyncFd::try_with_interest(Watched(child), Interest::READABLE).map_err(|error| {
+            let (Watched(child), error) = error.into_parts();
+            give_up(child, error)
+        })
+    }
+}
+
+/// Ends a process that cannot be used. It is new, so this takes microseconds.
+fn give_up(mut child: Child, error: io::Error) -> io::Error {
+    let ended = child
+        .kill_group(Signal::KILL)
+        .and_then(|()| child.wait().map(drop));
+    if let Err(error) = ended {
+        tracing::error!(pid = child.pid(), %error, "a replica that cannot be used cannot be ended");
+    }
+    error
+}
+
+impl Launcher for WatchdogLauncher {
+    fn launch(&self, order: &Order) -> Result<Box<dyn Running>, String> {
+        match self.start(order) {
+            Ok(replica) => Ok(Box::new(replica)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn warnings(&self, limits: Limits) -> Vec<String> {
+        if limits == Limits::default() {
+            return Vec::new();
+        }
+        // Asked of a group that is made and dropped: whether a limit can be set is seen only by
+        // setting it.
+        match self.enforcer.group("trial", limits) {
+            Ok(group) => group.warnings().to_vec(),
+            Err(error) => vec![format!("limits cannot be enforced: {error}")],
+        }
+    }
+}
+
+/// A child that the runtime can wait for by its pidfd.
+#[derive(Debug)]
+struct Watched(Child);
+
+impl AsRawFd for Watched {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.pidfd().as_raw_fd()
+    }
+}
+
+/// The process and what is its own.
+#[derive(Debug)]
+struct Started {
+    watched: AsyncFd<Watched>,
+    confined: Confined,
+    files: Files,
+    /// Held, never written.
+    lifeline: OwnedFd,
+}
+
+impl Started {
+    fn pid(&self) -> i32 {
+        self.watched.get_ref().0.pid()
+    }
+}
+
+/// A watchdog that was started.
+struct Replica {
+    authority: String,
+    started: Started,
+    log: JoinHandle<()>,
+}
+
+impl Running for Replica {
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::Unix(self.started.files.socket.clone())
+    }
+
+    fn session(&self) -> i32 {
+        self.started.pid()
+    }
+
+    fn ended(&self) -> Later<'_, ()> {
+        Box::pin(async {
+            // A pidfd that cannot be polled counts as ended: what follows ends it for sure.
+            self.started.watched.readable().await.map(drop).ok();
+        })
+    }
+
+    fn check(&self) -> Later<'_, Result<(), Unhealthy>> {
+        let socket: &Path = &self.started.files.socket;
+        Box::pin(health::check(socket, &self.authority))
+    }
+
+    fn ask_to_end(&self) {
+        if let Err(error) = self.started.watched.get_ref().0.signal(Signal::TERM) {
+            tracing::warn!(pid = self.started.pid(), %error, "a replica cannot be asked to end");
+        }
+    }
+
+    fn clean_up(self: Box<Self>) -> Later<'static, String> {
+        Box::pin(async move {
+            let how = end(self.started).await;
+            let mut log = self.log;
+            if timeout(LAST_OUTPUT_MAX, &mut log).await.is_err() {
+                // Something that left the session and its group holds the pipe.
+                log.abort();
+            }
+            how
+        })
+    }
+}
+
+/// Ends the process and all that it started, reaps it, and removes its files.
+async fn end(started: Started) -> String {
+    let pid = started.pid();
+    let Started {
+        mut watched,
+        confined,
+        files,
+        lifeline,
+    } = started;
+    // Before it is reaped, since its pid names the session until then; walking /proc or
+    // emptying a group takes its time, so not on this thread.
+    let begun = process::start_time(pid);
+    let kill = move || {
+        let result = if confined.is_fenced() {
+            confined.kill_all()
+        } else {
+            process::kill_session(pid, begun).map(|_count| ())
+        };
+        (result, confined)
+    };
+    let confined = match spawn_blocking(kill).await {
+        Ok((result, confined)) => {
+            if let Err(error) = result {
+                tracing::warn!(pid, %error, "not all that a replica started could be ended");
+            }
+            Some(confined)
+        }
+        Err(_cancelled) => None,
+    };
+    let killed = watched.get_ref().0.signal(Signal::KILL);
+    let gone = timeout(KILL_MAX, watched.readable()).await.is_ok();
+    let how = match watched.get_mut().0.try_wait() {
+        Ok(Some(exit)) => exit.to_string(),
+        Ok(None) => {
+            tracing::error!(pid, gone, killed = ?killed.err(), "a replica does not end although it was killed");
+            "still there".to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    drop((watched, lifeline));
+    // Removing what a function left in its directory may take long.
+    spawn_blocking(move || drop((files, confined))).await.ok();
+    how
+}
