@@ -58,6 +58,9 @@ pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The pause before accepting again when no descriptor was left.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// At the shutdown: no connection within this means that the backlog is empty.
+pub(crate) const BACKLOG_LOOK: Duration = Duration::from_millis(1);
+
 /// What a client that meets `max_inflight` is told to wait, seconds.
 pub(crate) const RETRY_AFTER_S: u32 = 1;
 

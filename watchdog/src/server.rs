@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use net::{Driver, Listener, Runtime, Signals, sleep};
+use net::{Driver, Either, Listener, Runtime, Signals, race, sleep};
 use nix::sys::signal::Signal;
 
 use crate::calls::Calls;
 use crate::config::Config;
-use crate::limits::ACCEPT_PAUSE;
+use crate::limits::{ACCEPT_PAUSE, BACKLOG_LOOK};
 use crate::lock_file::LockFile;
 use crate::service::Service;
 use crate::{connection, log, shutdown};
@@ -54,8 +54,7 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
         };
         let service = Rc::new(Service::new(config, calls, lock_file));
         log_start(&service, &driver);
-        let accepting = accept(Rc::clone(&service), listener);
-        Ok(shutdown::run(&service, accepting, signals, lifeline).await)
+        Ok(shutdown::run(&service, listener, signals, lifeline).await)
     })
 }
 
@@ -111,18 +110,27 @@ fn log_start(service: &Service, driver: &Driver) {
 }
 
 /// Accepts connections for ever.
-async fn accept(service: Rc<Service>, listener: Listener) {
+pub(crate) async fn accept(service: &Rc<Service>, listener: &Listener) {
     loop {
-        match listener.accept().await {
-            Ok((stream, _peer)) => net::spawn(connection::serve(Rc::clone(&service), stream)),
-            // The connection was gone before it could be accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                log::line(&format!(
-                    "no connection can be accepted: {error}; trying again"
-                ));
-                sleep(ACCEPT_PAUSE).await;
-            }
+        accept_one(service, listener).await;
+    }
+}
+
+/// Accepts the connections that wait in the backlog already.
+pub(crate) async fn accept_waiting(service: &Rc<Service>, listener: &Listener) {
+    while let Either::First(()) = race(accept_one(service, listener), sleep(BACKLOG_LOOK)).await {}
+}
+
+async fn accept_one(service: &Rc<Service>, listener: &Listener) {
+    match listener.accept().await {
+        Ok((stream, _peer)) => net::spawn(connection::serve(Rc::clone(service), stream)),
+        // The connection was gone before it could be accepted.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+        Err(error) => {
+            log::line(&format!(
+                "no connection can be accepted: {error}; trying again"
+            ));
+            sleep(ACCEPT_PAUSE).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The end, in order.
 //!
 //! On SIGTERM (or SIGINT) the watchdog is no longer healthy or ready, its lock file goes, and
-//! nothing new is accepted. Connections without a request are closed; calls in flight may go on for
+//! nothing new is accepted beyond what waits in the backlog. Connections without a request are closed; calls in flight may go on for
 //! `write_timeout`, and their answers say `Connection: close`. Then it leaves. A second signal ends
 //! the calls and leaves at once; so does the end of the lifeline, which means that the gateway is
 //! gone, however it went.
@@ -9,28 +9,33 @@
 //! OpenFaaS's watchdogs go on accepting for `healthcheck_interval`, to give load balancers time to
 //! notice. Here whoever sends the signal is expected to have stopped sending requests.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::rc::Rc;
 
-use net::{Either, PipeReader, Signals, race, sleep};
+use net::{Either, Listener, PipeReader, Signals, race, sleep};
 
 use crate::log;
+use crate::server::{accept, accept_waiting};
 use crate::service::Service;
 
 /// Exit code after a second signal: 128 + SIGTERM, as a shell reports it.
 const EXIT_AT_ONCE: u8 = 143;
 
-/// Lets `accepting` run until there is a reason to end, then ends.
+/// Serves until there is a reason to end, then ends.
 pub(crate) async fn run(
-    service: &Service,
-    accepting: impl Future<Output = ()>,
+    service: &Rc<Service>,
+    listener: Listener,
     mut signals: Signals,
     lifeline: Option<OwnedFd>,
 ) -> ExitCode {
     let serving = async {
-        race(next_signal(&mut signals), accepting).await;
+        race(next_signal(&mut signals), accept(service, &listener)).await;
         log::line("shutting down: nothing new is accepted, calls in flight may end");
+        // Closing the socket would reset the connections that wait in it.
+        accept_waiting(service, &listener).await;
+        drop(listener);
         service.stop();
         let calls_end = race(service.all_closed(), write_timeout(service));
         match race(calls_end, next_signal(&mut signals)).await {
@@ -52,6 +57,7 @@ pub(crate) async fn run(
             ExitCode::SUCCESS
         }
     };
+    service.stop();
     service.calls.end_all();
     code
 }

@@ -1,0 +1,316 @@
+//! What the end-to-end tests share: a real `fwatchdog` on a Unix socket, and a plain HTTP client
+//! that has nothing in common with the code under test.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![expect(clippy::print_stdout, reason = "it is shown if a test fails")]
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use process::{Child, Command, Exit, Signal, Stdio};
+use tempfile::TempDir;
+
+/// Longer than anything that works takes; what does not end by then fails the test.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running watchdog; ended when dropped.
+pub(crate) struct Watchdog {
+    pub(crate) child: Child,
+    dir: TempDir,
+    /// The starter's own copy of the listening socket, which keeps the backlog open.
+    _listener: UnixListener,
+}
+
+/// Runs `test` with each driver.
+pub(crate) fn on_each_driver(test: impl Fn(&str)) {
+    for driver in ["epoll", "auto"] {
+        println!("driver {driver}");
+        test(driver);
+    }
+}
+
+impl Watchdog {
+    /// Starts one with these settings, on a socket that is handed over, so that there is nothing to
+    /// wait for.
+    pub(crate) fn start(driver: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_with(driver, settings, None)
+    }
+
+    /// The same with the read end of a pipe as its lifeline.
+    pub(crate) fn start_with(
+        driver: &str,
+        settings: &[(&str, &str)],
+        lifeline: Option<OwnedFd>,
+    ) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(dir.path().join("socket")).expect("a socket");
+        let log = std::fs::File::create(dir.path().join("log")).expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fwatchdog"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("TMPDIR", dir.path())
+            .env("LISTEN_FDS", "1")
+            .env("RINGWAY_DRIVER", driver)
+            .envs(settings.iter().copied())
+            .pass_fd(listener.try_clone().expect("a copy").into(), 3)
+            .stderr(Stdio::Fd(log.into()));
+        if let Some(lifeline) = lifeline {
+            command = command.env("RINGWAY_LIFELINE_FD", "4").pass_fd(lifeline, 4);
+        }
+        Self {
+            child: command.spawn().expect("it starts"),
+            dir,
+            _listener: listener,
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        let stream = UnixStream::connect(self.dir.path().join("socket")).expect("it listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time limit");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a time limit");
+        Client {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn call(&self, head: &str, body: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.connect();
+        client.send(head, body.as_ref());
+        client.answer()
+    }
+
+    /// POST with this body.
+    pub(crate) fn post(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.call("POST / HTTP/1.1\r\nHost: x\r\n", body)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let mut client = self.connect();
+        client.send_raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        client.answer()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("it is there")
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.dir.path().join(".lock")
+    }
+
+    /// Its children, zombies included.
+    pub(crate) fn children(&self) -> String {
+        let pid = self.child.pid();
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        list.unwrap_or_default().trim().to_owned()
+    }
+
+    pub(crate) fn wait(&mut self) -> Exit {
+        let mut exit = None;
+        wait_until("the watchdog has ended", || {
+            exit = self.child.try_wait().expect("it can be waited for");
+            exit.is_some()
+        });
+        exit.expect("it has ended")
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("--- log\n{}---", self.log());
+        }
+        process::kill_descendants(self.child.pid()).expect("they can be ended");
+        self.child.signal(Signal::KILL).expect("it can be ended");
+        self.child.wait().expect("it can be waited for");
+    }
+}
+
+/// A connection.
+pub(crate) struct Client {
+    pub(crate) stream: UnixStream,
+    received: Vec<u8>,
+}
+
+/// An answer. `is_whole` says whether its end came as announced.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) is_whole: bool,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+impl Client {
+    /// Sends a head (without its blank line and length) and a body.
+    pub(crate) fn send(&mut self, head: &str, body: &[u8]) {
+        let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+        self.send_raw(&[head.as_bytes(), body].concat());
+    }
+
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("it can be sent");
+    }
+
+    /// False at the end of the stream.
+    fn receive(&mut self) -> bool {
+        let mut buffer = vec![0; 65536];
+        let count = match self.stream.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("no answer: {error}"),
+        };
+        self.received.extend_from_slice(&buffer[..count]);
+        count > 0
+    }
+
+    fn receive_until(&mut self, text: &[u8]) -> Option<Vec<u8>> {
+        loop {
+            if let Some(at) = self
+                .received
+                .windows(text.len())
+                .position(|window| window == text)
+            {
+                return Some(self.received.drain(..at + text.len()).collect());
+            }
+            if !self.receive() {
+                return None;
+            }
+        }
+    }
+
+    fn receive_exactly(&mut self, count: usize) -> (Vec<u8>, bool) {
+        while self.received.len() < count {
+            if !self.receive() {
+                return (std::mem::take(&mut self.received), false);
+            }
+        }
+        (self.received.drain(..count).collect(), true)
+    }
+
+    /// Reads one answer to a request that was not HEAD.
+    pub(crate) fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.is_whole = self.chunks(&mut answer.body);
+        } else if let Some(length) = answer.header("content-length") {
+            let length = length.parse().expect("a number");
+            (answer.body, answer.is_whole) = self.receive_exactly(length);
+        } else if answer.status >= 200 {
+            (answer.body, _) = self.receive_exactly(usize::MAX);
+        }
+        answer
+    }
+
+    /// Reads the head of an answer.
+    pub(crate) fn head(&mut self) -> Answer {
+        let head = self.receive_until(b"\r\n\r\n").expect("an answer");
+        let head = String::from_utf8(head).expect("text");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .expect("a status")
+            .parse()
+            .expect("a number");
+        Answer {
+            status,
+            head,
+            body: Vec::new(),
+            is_whole: true,
+        }
+    }
+
+    fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
+        loop {
+            let Some(size) = self.receive_until(b"\r\n") else {
+                return false;
+            };
+            let size = std::str::from_utf8(&size).expect("text").trim();
+            let size = usize::from_str_radix(size, 16).expect("a size");
+            let (mut chunk, is_whole) = self.receive_exactly(size + 2);
+            if !is_whole {
+                return false;
+            }
+            chunk.truncate(size);
+            body.extend_from_slice(&chunk);
+            if size == 0 {
+                return true;
+            }
+        }
+    }
+
+    /// Whether the other side closes without sending more.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.received.is_empty() && !self.receive()
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a process is there and has not ended.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.trim().chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
+}
+
+/// Reads a file in which a function has written one process id a line, once there are `count`.
+pub(crate) fn pids(path: &Path, count: usize) -> Vec<i32> {
+    let mut found = Vec::new();
+    wait_until("the process ids are written", || {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // The last line may not be whole yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        found = whole.lines().filter_map(|line| line.parse().ok()).collect();
+        found.len() == count
+    });
+    found
+}
+
+/// A pattern that does not repeat within a buffer's length.
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_u32;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(bytes).collect()
+}
