@@ -46,7 +46,9 @@ impl Call {
             .to_bytes();
         Ok(Self {
             name,
-            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            query: form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
             body,
         })
     }
@@ -103,16 +105,26 @@ impl Call {
                 "the request needs a JSON object as its body, and has none".to_owned(),
             ));
         }
+        // A list would do for a struct, by the order of its fields; nobody means that.
+        if self.body.trim_ascii_start().starts_with(b"[") {
+            let message = "the body is a list where an object belongs, at line 1 column 1";
+            return Err(ApiError::bad_request(message.to_owned()));
+        }
         let mut json = serde_json::Deserializer::from_slice(&self.body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let field = error.path().to_string();
             let what = error.into_inner();
             // The root itself is written as a dot.
-            let field = if field == "." { String::new() } else { format!("{field}: ") };
+            let field = if field == "." {
+                String::new()
+            } else {
+                format!("{field}: ")
+            };
             ApiError::bad_request(format!("the body is not what it should be: {field}{what}"))
         })?;
-        json.end()
-            .map_err(|error| ApiError::bad_request(format!("the body has more than one value: {error}")))?;
+        json.end().map_err(|error| {
+            ApiError::bad_request(format!("the body has more than one value: {error}"))
+        })?;
         Ok(value)
     }
 }
@@ -130,9 +142,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_is_decoded() {
-        let call = call("name=wc&since=2026-01-01T00%3A00%3A00%2B02%3A00&tail=&follow=1", "")
-            .await
-            .unwrap();
+        let call = call(
+            "name=wc&since=2026-01-01T00%3A00%3A00%2B02%3A00&tail=&follow=1",
+            "",
+        )
+        .await
+        .unwrap();
         assert_eq!(call.param("since"), Some("2026-01-01T00:00:00+02:00"));
         assert_eq!(call.param("tail"), None);
         assert!(call.flag("follow").unwrap());
@@ -143,15 +158,25 @@ mod tests {
     #[tokio::test]
     async fn wrong_json_is_told_with_line_column_and_field() {
         let cases = [
-            ("{\n  \"service\": \"wc\",\n  \"limits\": {\"memory\": 5}\n}", &["limits.memory", "line 3 column"][..]),
-            ("{\"service\": \"wc\", \"envVars\": {\"A\": 1}}", &["envVars.A", "line 1 column"]),
+            (
+                "{\n  \"service\": \"wc\",\n  \"limits\": {\"memory\": 5}\n}",
+                &["limits.memory", "line 3 column"][..],
+            ),
+            (
+                "{\"service\": \"wc\", \"envVars\": {\"A\": 1}}",
+                &["envVars.A", "line 1 column"],
+            ),
             ("{\"service\": \"wc\"", &["line 1 column"]),
-            ("[]", &["line 1 column"]),
+            ("[]", &["line 1 column", "object"]),
             ("{} {}", &["more than one value", "line 1 column"]),
             ("", &["needs a JSON object"]),
         ];
         for (body, wanted) in cases {
-            let error = call("", body).await.unwrap().json::<FunctionDeployment>().unwrap_err();
+            let error = call("", body)
+                .await
+                .unwrap()
+                .json::<FunctionDeployment>()
+                .unwrap_err();
             let text = error.to_string();
             for part in wanted {
                 assert!(text.contains(part), "{body}: {text}");

@@ -86,7 +86,10 @@ impl ApiError {
         };
         let headers = response.headers_mut();
         // Made of method names, so it is a header's value.
-        if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
+        if let Some(allow) = self
+            .allow
+            .and_then(|allow| HeaderValue::try_from(allow).ok())
+        {
             headers.insert(header::ALLOW, allow);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {

@@ -76,15 +76,18 @@ fn deployment(api: &Api, call: &Call) -> Result<(FunctionId, FunctionDeployment)
         let missing = ProviderError::invalid("service", "the function has no name; set it");
         return Err(missing.into());
     }
-    let id = FunctionId::new(&deployment.service, &deployment.namespace).map_err(|error| {
-        match error {
-            ProviderError::Invalid { field, why } if field == "name" => {
-                ProviderError::invalid("service", why)
-            }
-            other => other,
-        }
-    })?;
-    api.statics.refuse(&id).map_err(|error| ApiError::from(error).about(&id))?;
+    let id =
+        FunctionId::new(&deployment.service, &deployment.namespace).map_err(
+            |error| match error {
+                ProviderError::Invalid { field, why } if field == "name" => {
+                    ProviderError::invalid("service", why)
+                }
+                other => other,
+            },
+        )?;
+    api.statics
+        .refuse(&id)
+        .map_err(|error| ApiError::from(error).about(&id))?;
     Ok((id, deployment))
 }
 
@@ -108,14 +111,14 @@ fn accepted(
 /// Removes a function.
 pub(super) async fn remove(api: Rc<Api>, call: Call) -> Result<Response<ReplyBody>, ApiError> {
     let removal: FunctionRemoval = call.json()?;
-    let id = call.function(&removal.function_name, &removal.namespace).map_err(|error| {
-        match error {
+    let id = call
+        .function(&removal.function_name, &removal.namespace)
+        .map_err(|error| match error {
             ProviderError::Invalid { field, why } if field == "name" => {
                 ProviderError::invalid("functionName", why)
             }
             other => other,
-        }
-    })?;
+        })?;
     let about = |error: ProviderError| ApiError::from(error).about(&id);
     api.statics.refuse(&id).map_err(about)?;
     api.provider.remove(&id).await.map_err(about)?;

@@ -45,7 +45,7 @@ fn query(call: &Call) -> Result<LogQuery, ApiError> {
             // A '+' that was not escaped has become a space on the way.
             let time = OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339);
             let right = "a time as in 2026-01-31T12:00:00Z";
-            Some(time.map_err(|_| wrong("since", text, right))?)
+            Some(time.map_err(|_no_time| wrong("since", text, right))?)
         }
     };
     Ok(LogQuery {

@@ -102,7 +102,10 @@ impl Api {
         }
     }
 
-    async fn dispatch<B>(self: Rc<Self>, request: Request<B>) -> Result<Response<ReplyBody>, ApiError>
+    async fn dispatch<B>(
+        self: Rc<Self>,
+        request: Request<B>,
+    ) -> Result<Response<ReplyBody>, ApiError>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -37,17 +37,20 @@ pub(super) enum Form {
 impl Form {
     /// JSON where `Accept` names it, else a line for people; the data plane has the same rule.
     pub(super) fn wanted_by(headers: &HeaderMap) -> Self {
-        let named = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .any(|value| value.as_bytes().to_ascii_lowercase().windows(4).any(|four| four == b"json"));
+        let named = headers.get_all(header::ACCEPT).iter().any(|value| {
+            value
+                .as_bytes()
+                .to_ascii_lowercase()
+                .windows(4)
+                .any(|four| four == b"json")
+        });
         if named { Self::Json } else { Self::Text }
     }
 }
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) enum ReplyBody {
+pub(crate) enum ReplyBody {
     /// All of it; taken when it is sent.
     Whole(Option<Bytes>),
     /// Lines of JSON.
@@ -56,7 +59,7 @@ pub(super) enum ReplyBody {
 
 /// Log lines on their way.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     lines: mpsc::Receiver<LogLine>,
     keep_alive: Interval,
 }
@@ -112,7 +115,10 @@ pub(super) fn lines(lines: mpsc::Receiver<LogLine>) -> Response<ReplyBody> {
 impl Lines {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut lines = Vec::new();
-        match self.lines.poll_recv_many(context, &mut lines, LINES_PER_FRAME) {
+        match self
+            .lines
+            .poll_recv_many(context, &mut lines, LINES_PER_FRAME)
+        {
             Poll::Ready(0) => Poll::Ready(None),
             Poll::Ready(_) => {
                 self.keep_alive.reset();
@@ -177,7 +183,10 @@ mod tests {
             Form::wanted_by(&headers)
         };
         assert_eq!(form(Some("application/json")), Form::Json);
-        assert_eq!(form(Some("text/html, application/problem+JSON;q=0.5")), Form::Json);
+        assert_eq!(
+            form(Some("text/html, application/problem+JSON;q=0.5")),
+            Form::Json
+        );
         assert_eq!(form(Some("*/*")), Form::Text);
         assert_eq!(form(None), Form::Text);
     }
@@ -197,8 +206,10 @@ mod tests {
         sender.send(line).await.unwrap();
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
         let text = String::from_utf8(frame.to_vec()).unwrap();
-        let values: Vec<serde_json::Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let values: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(values.len(), 2);
         assert_eq!(values[1]["text"], "a \"quoted\" line");
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();

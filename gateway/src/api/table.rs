@@ -7,7 +7,7 @@ use std::{future::Future, pin::Pin, rc::Rc};
 
 use hyper::{Method, Response};
 
-use super::{Api, Call, ApiError, functions, info, logs, namespaces, reply::ReplyBody};
+use super::{Api, ApiError, Call, functions, info, logs, namespaces, reply::ReplyBody};
 
 /// The future of an answer.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Result<Response<ReplyBody>, ApiError>>>>;
@@ -28,7 +28,10 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "authentication reads it; declared here from the start so that no route is forgotten")
+        expect(
+            dead_code,
+            reason = "authentication reads it; declared here from the start so that no route is forgotten"
+        )
     )]
     pub(super) access: Access,
     pub(super) handler: fn(Rc<Api>, Call) -> Answering,
@@ -79,7 +82,11 @@ pub(super) enum Lookup {
 /// Looks a request up. A route for GET answers HEAD too (RFC 9110, section 9.3.2); the server
 /// leaves the body out.
 pub(super) fn find(method: &Method, path: &str) -> Lookup {
-    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
     let mut allow = Vec::new();
     for route in &ROUTES {
         let Some(name) = matches(route.path, path) else {
@@ -157,7 +164,10 @@ mod tests {
             "/system/secrets",
             "/system/infos",
         ] {
-            assert!(matches!(find(&Method::GET, path), Lookup::Nothing), "{path}");
+            assert!(
+                matches!(find(&Method::GET, path), Lookup::Nothing),
+                "{path}"
+            );
         }
     }
 }

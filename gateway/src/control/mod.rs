@@ -36,10 +36,10 @@ use tokio::{
 
 use crate::{
     Config,
-    api::{Api, About},
+    api::{About, Api},
     provider::{
-        Provider,
-        local::{Context, LocalProvider, SpecStore, WatchdogLauncher, WatchdogProgram},
+        Provider, WatchdogProgram,
+        local::{Context, LocalProvider, SpecStore, WatchdogLauncher},
     },
     shared::Shared,
     snapshot::Snapshot,
@@ -49,6 +49,9 @@ pub(crate) use routes::Routes;
 pub use signals::Termination;
 pub use state_dir::StateDirError;
 pub(crate) use statics::Statics;
+
+#[cfg(test)]
+pub(crate) use routes::tests as tests_routes;
 
 /// Threads for what blocks: an fsync each. More would only queue at the disk.
 const BLOCKING_THREADS_MAX: usize = 4;
@@ -214,7 +217,9 @@ async fn run(
             return;
         }
     };
-    let Prepared { listener, state, .. } = prepared;
+    let Prepared {
+        listener, state, ..
+    } = prepared;
     let served = UnixListener::from_std(listener).map(|listener| {
         spawn_local(Rc::clone(&plane.api).serve(listener));
     });
@@ -261,7 +266,11 @@ impl Plane {
         prepared.statics.route(&routes);
         let launcher = WatchdogLauncher::new(options.watchdog.clone(), prepared.state.places());
         let drain_max = prepared.config.limits.drain_timeout;
-        let context = Rc::new(Context::new(Box::new(launcher), Rc::clone(&routes), drain_max));
+        let context = Rc::new(Context::new(
+            Box::new(launcher),
+            Rc::clone(&routes),
+            drain_max,
+        ));
         let store = SpecStore::open(prepared.state.root()).map_err(ControlError::Restore)?;
         let provider = LocalProvider::restore(store, Rc::clone(&context), &prepared.statics.ids())
             .map_err(ControlError::Restore)?;

@@ -53,11 +53,6 @@ impl Routes {
         self.shared.cores()
     }
 
-    /// Whether a function of this name is served.
-    pub(crate) fn contains(&self, id: &FunctionId) -> bool {
-        self.table.borrow().contains_key(id)
-    }
-
     /// Serves the function by these replicas, from the next publication on. Its counters live as
     /// long as it is in the table.
     pub(crate) fn set(&self, id: &FunctionId, replicas: Vec<Arc<Replica>>) {
@@ -88,7 +83,9 @@ impl Routes {
     /// Requests answered for a function so far.
     pub(crate) fn invocations(&self, id: &FunctionId) -> u64 {
         let table = self.table.borrow();
-        table.get(id).map_or(0, |function| function.counters.completed())
+        table
+            .get(id)
+            .map_or(0, |function| function.counters.completed())
     }
 
     fn change(&self) {
@@ -172,7 +169,8 @@ pub(crate) mod tests {
         routes.set(&FunctionId::new("wc", "dev").unwrap(), Vec::new());
         assert_eq!(published(&routes, "wc").map(|r| r.len()), None);
         routes.flush();
-        let ids = |name| published(&routes, name).map(|r| r.iter().map(|r| r.id).collect::<Vec<_>>());
+        let ids =
+            |name| published(&routes, name).map(|r| r.iter().map(|r| r.id).collect::<Vec<_>>());
         assert_eq!(ids("wc"), ids("wc.openfaas-fn"));
         assert_eq!(ids("wc").map(|r| r.len()), Some(1));
         assert_eq!(ids("wc.dev"), Some(Vec::new()));

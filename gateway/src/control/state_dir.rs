@@ -235,7 +235,10 @@ mod tests {
         let error = StateDir::open(&root).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&root.display().to_string()), "{text}");
-        assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+        assert!(
+            text.contains(&format!("(pid {})", std::process::id())),
+            "{text}"
+        );
         drop(first);
         StateDir::open(&root).unwrap();
     }
@@ -252,7 +255,12 @@ mod tests {
         assert!(!root.join("run/1.sock").exists());
         assert!(!root.join("tmp/wc-1").exists());
         assert!(root.join("functions").exists());
-        for room in [root.clone(), root.join("run"), state.places().records, state.places().tmp] {
+        for room in [
+            root.clone(),
+            root.join("run"),
+            state.places().records,
+            state.places().tmp,
+        ] {
             let mode = fs::metadata(&room).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700, "{}", room.display());
         }

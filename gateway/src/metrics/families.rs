@@ -121,13 +121,16 @@ impl Sum {
     /// Prometheus wants each bucket to hold what is in those below it.
     fn histogram(&self, labels: &[(&str, &str)]) -> Metric {
         let mut below = 0;
-        let buckets = LATENCY_BUCKETS.iter().zip(self.buckets).map(|(bound, count)| {
-            below += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(below);
-            bucket
-        });
+        let buckets = LATENCY_BUCKETS
+            .iter()
+            .zip(self.buckets)
+            .map(|(bound, count)| {
+                below += count;
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(*bound);
+                bucket.set_cumulative_count(below);
+                bucket
+            });
         let mut histogram = Histogram::default();
         histogram.set_bucket(buckets.collect());
         // The count is read a moment after the buckets were, or before: while a worker counts,
@@ -142,7 +145,12 @@ impl Sum {
 
 /// What the workers count about themselves, summed.
 fn workers(shared: &Shared) -> Vec<MetricFamily> {
-    type Row = (&'static str, &'static str, MetricType, fn(&WorkerCells) -> u64);
+    type Row = (
+        &'static str,
+        &'static str,
+        MetricType,
+        fn(&WorkerCells) -> u64,
+    );
     let rows: [Row; 8] = [
         (
             "gateway_connections",
@@ -267,7 +275,10 @@ mod tests {
         let mut table = HashMap::new();
         for function in functions {
             table.insert(function.name.clone(), Arc::clone(function));
-            table.insert(format!("{}.openfaas-fn", function.name).into(), Arc::clone(function));
+            table.insert(
+                format!("{}.openfaas-fn", function.name).into(),
+                Arc::clone(function),
+            );
         }
         let first = Snapshot {
             generation: 1,
@@ -307,7 +318,10 @@ mod tests {
             "# TYPE gateway_functions_seconds histogram",
             "# TYPE gateway_function_invocation_total counter",
         ] {
-            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing in\n{text}"
+            );
         }
         assert!(text.contains("driver=\"epoll\""), "{text}");
         assert_eq!(text.matches("invocation_started{").count(), 1, "{text}");

@@ -4,11 +4,8 @@
 //! (sums them into Prometheus families at scrape).
 
 mod cells;
-<<<<<<< HEAD
-mod own;
-=======
 pub(crate) mod families;
->>>>>>> 6182564 (Add the control plane, the API and the local provider)
+mod own;
 
 pub use cells::{
     CoreCells, Counter, FunctionCounters, Gauge, LATENCY_BUCKETS, StatusCells, WorkerCells,

@@ -90,8 +90,7 @@ impl fmt::Display for FunctionId {
 }
 
 /// The namespace that is meant when none is given.
-#[must_use]
-pub fn or_default(namespace: &str) -> &str {
+pub(crate) fn or_default(namespace: &str) -> &str {
     if namespace.is_empty() {
         DEFAULT_NAMESPACE
     } else {

@@ -18,11 +18,12 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 pub use error::ProviderError;
-pub(crate) use id::or_default;
 pub use id::FunctionId;
+pub(crate) use id::or_default;
+pub use local::WatchdogProgram;
 pub use types::{
-    FunctionDeployment, FunctionRemoval, FunctionStatus, LogLine, Namespace,
-    Resources, ScaleRequest, Usage,
+    FunctionDeployment, FunctionRemoval, FunctionStatus, LogLine, Namespace, Resources,
+    ScaleRequest, Usage,
 };
 
 /// A future of the control thread. Boxed, so that the API holds one `dyn Provider` and is

@@ -268,7 +268,9 @@ mod tests {
     }
 
     fn resources() -> impl Strategy<Value = Option<Resources>> {
-        option::of(("[0-9]{0,3}(Mi)?", "[0-9]{0,3}m?").prop_map(|(memory, cpu)| Resources { memory, cpu }))
+        option::of(
+            ("[0-9]{0,3}(Mi)?", "[0-9]{0,3}m?").prop_map(|(memory, cpu)| Resources { memory, cpu }),
+        )
     }
 
     prop_compose! {
@@ -314,7 +316,10 @@ mod tests {
         let text = r#"{"service":"wc","image":null,"labels":null,"limits":null,"envVars":null,
             "secrets":null,"readOnlyRootFilesystem":null,"somethingNew":{"a":1}}"#;
         let read: FunctionDeployment = serde_json::from_str(text).unwrap();
-        let wanted = FunctionDeployment { service: "wc".to_owned(), ..Default::default() };
+        let wanted = FunctionDeployment {
+            service: "wc".to_owned(),
+            ..Default::default()
+        };
         assert_eq!(read, wanted);
     }
 
@@ -334,8 +339,16 @@ mod tests {
             ..FunctionStatus::default()
         };
         let json = serde_json::to_value(status).unwrap();
-        for name in ["name", "image", "namespace", "envProcess", "invocationCount", "replicas",
-            "availableReplicas", "createdAt"] {
+        for name in [
+            "name",
+            "image",
+            "namespace",
+            "envProcess",
+            "invocationCount",
+            "replicas",
+            "availableReplicas",
+            "createdAt",
+        ] {
             assert!(json.get(name).is_some(), "{name}");
         }
         assert!(json["usage"].get("totalMemoryBytes").is_some());

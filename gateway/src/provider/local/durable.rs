@@ -180,10 +180,14 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     }
     let body = &bytes[end + 1..];
     if body.len() != header.bytes {
-        return Err(ReadError::Torn("its length is not the one in the first line"));
+        return Err(ReadError::Torn(
+            "its length is not the one in the first line",
+        ));
     }
     if header.fnv1a64 != format!("{:016x}", fnv1a64(body)) {
-        return Err(ReadError::Torn("its checksum is not the one in the first line"));
+        return Err(ReadError::Torn(
+            "its checksum is not the one in the first line",
+        ));
     }
     serde_json::from_slice(body).map_err(ReadError::Content)
 }

@@ -27,7 +27,10 @@ pub(crate) fn check(variables: &Texts) -> Result<(), ProviderError> {
         let why = if name.is_empty() {
             "a variable has no name".to_owned()
         } else if name.contains(['=', '\0']) {
-            format!("'{}' is no name: it contains '=' or NUL", name.escape_default())
+            format!(
+                "'{}' is no name: it contains '=' or NUL",
+                name.escape_default()
+            )
         } else if value.contains('\0') {
             format!("the value of '{name}' contains a NUL byte")
         } else if RESERVED.contains(&name.as_str()) || name.starts_with(RESERVED_PREFIX) {
@@ -91,7 +94,10 @@ mod tests {
     fn a_deployment_may_override_the_three() {
         let spec = spec(&[("PATH", "/opt/bin"), ("HOME", "/srv")]);
         let all = variables(&spec, Path::new("/x"));
-        assert_eq!((all["PATH"].as_str(), all["HOME"].as_str()), ("/opt/bin", "/srv"));
+        assert_eq!(
+            (all["PATH"].as_str(), all["HOME"].as_str()),
+            ("/opt/bin", "/srv")
+        );
         assert_eq!(search_path(&spec.deployment.env_vars), "/opt/bin");
     }
 

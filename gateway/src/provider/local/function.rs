@@ -42,7 +42,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(launcher: Box<dyn Launcher>, routes: Rc<Routes>, drain_max: Duration) -> Self {
+    pub(crate) fn new(
+        launcher: Box<dyn Launcher>,
+        routes: Rc<Routes>,
+        drain_max: Duration,
+    ) -> Self {
         Self {
             launcher,
             routes,
@@ -152,7 +156,11 @@ impl LocalFunction {
     /// The sessions of all its processes now.
     pub(crate) fn sessions(&self) -> Vec<i32> {
         let state = self.state.borrow();
-        state.slots.iter().filter_map(|slot| slot.session()).collect()
+        state
+            .slots
+            .iter()
+            .filter_map(|slot| slot.session())
+            .collect()
     }
 
     /// Changes the number of replicas to the stored one.
@@ -258,7 +266,9 @@ impl State {
 
     /// The replicas that get requests.
     fn ready(&self) -> Vec<Arc<Replica>> {
-        self.of(self.serving).filter_map(|slot| slot.ready()).collect()
+        self.of(self.serving)
+            .filter_map(|slot| slot.ready())
+            .collect()
     }
 
     fn end(&mut self) {

@@ -5,7 +5,7 @@
 //!
 //! What it does not do: decide what follows from the answer.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use http_body_util::Empty;
 use hyper::{Request, body::Bytes, client::conn::http1};
@@ -31,16 +31,15 @@ pub(crate) async fn check(socket: &Path, authority: &str) -> Result<(), Unhealth
         .header("Connection", "close")
         .body(Empty::<Bytes>::new())
         .map_err(no_answer)?;
-    tokio::pin!(connection);
-    tokio::select! {
-        answer = sender.send_request(request) => match answer.map_err(no_answer)?.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(Unhealthy::SaysNo(status.as_u16())),
-        },
-        end = &mut connection => Err(match end {
-            Err(error) => no_answer(error),
-            Ok(()) => no_answer(io::Error::from(io::ErrorKind::ConnectionAborted)),
-        }),
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    // Once the connection has ended, the answer is known, whichever it is.
+    let answer = tokio::select! {
+        answer = &mut answer => answer,
+        _end = connection => answer.await,
+    };
+    match answer.map_err(no_answer)?.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(Unhealthy::SaysNo(status.as_u16())),
     }
 }
 
@@ -66,8 +65,14 @@ mod tests {
             let mut request = vec![0; 1024];
             let length = stream.read(&mut request).await.unwrap();
             let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            assert!(request.starts_with("GET /_/health HTTP/1.1\r\n"), "{request}");
-            assert!(request.to_lowercase().contains("\r\nhost: wc\r\n"), "{request}");
+            assert!(
+                request.starts_with("GET /_/health HTTP/1.1\r\n"),
+                "{request}"
+            );
+            assert!(
+                request.to_lowercase().contains("\r\nhost: wc\r\n"),
+                "{request}"
+            );
             stream.write_all(bytes).await.unwrap();
         };
         tokio::join!(check(&path, "wc"), serve).0

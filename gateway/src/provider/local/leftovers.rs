@@ -85,7 +85,7 @@ mod tests {
         let record = Record::of(shell.pid(), &boot_id()).unwrap();
         let other_boot = Record {
             boot: "another".to_owned(),
-            ..record.clone()
+            ..record
         };
         shell.signal(process::Signal::KILL).unwrap();
         shell.wait().unwrap();

@@ -85,11 +85,13 @@ impl LogRing {
     /// The number of the first of the last `count` lines that `wanted` accepts.
     pub(crate) fn tail(&self, count: usize, wanted: impl Fn(u32, OffsetDateTime) -> bool) -> u64 {
         let mut from = self.next();
+        let mut number = from;
         let mut left = count;
-        for (line, number) in self.lines.iter().zip(self.first..).rev() {
+        for line in self.lines.iter().rev() {
             if left == 0 {
                 break;
             }
+            number -= 1;
             if wanted(line.instance, line.at()) {
                 from = number;
                 left -= 1;
@@ -203,7 +205,11 @@ mod tests {
     fn lines_are_read_in_order_from_anywhere() {
         let mut ring = LogRing::default();
         for (text, second) in ["a", "", "c", "d"].iter().zip(0..) {
-            ring.push(u32::try_from(second % 2).unwrap(), at(second), text.as_bytes());
+            ring.push(
+                u32::try_from(second % 2).unwrap(),
+                at(second),
+                text.as_bytes(),
+            );
         }
         assert_eq!(all(&ring, 0), ["a", "", "c", "d"]);
         assert_eq!(all(&ring, 2), ["c", "d"]);

@@ -80,11 +80,18 @@ impl Logs {
     }
 
     /// Starts to send the lines that `query` wants.
-    pub(crate) fn stream(self: &Rc<Self>, id: &FunctionId, query: LogQuery) -> mpsc::Receiver<LogLine> {
+    pub(crate) fn stream(
+        self: &Rc<Self>,
+        id: &FunctionId,
+        query: LogQuery,
+    ) -> mpsc::Receiver<LogLine> {
         let (sender, receiver) = mpsc::channel(LINES_IN_FLIGHT);
         let reader = Reader {
             logs: Rc::clone(self),
-            instance: query.instance.as_ref().map(|name| instance_number(id, name)),
+            instance: query
+                .instance
+                .as_ref()
+                .map(|name| instance_number(id, name)),
             id: id.clone(),
             query,
             sender,
@@ -101,7 +108,10 @@ pub(crate) fn instance_name(id: &FunctionId, instance: u32) -> String {
 
 /// The other way round; a name that no replica has is that of none.
 fn instance_number(id: &FunctionId, name: &str) -> Option<u32> {
-    name.strip_prefix(id.name())?.strip_prefix('-')?.parse().ok()
+    name.strip_prefix(id.name())?
+        .strip_prefix('-')?
+        .parse()
+        .ok()
 }
 
 /// Somebody who reads a log.
@@ -215,7 +225,10 @@ mod tests {
             pipe.write_all(b"one\ntw").unwrap();
             let mut lines = logs.stream(&id(), query);
             let first = lines.recv().await.unwrap();
-            assert_eq!((first.text.as_str(), first.instance.as_str()), ("one", "wc-7"));
+            assert_eq!(
+                (first.text.as_str(), first.instance.as_str()),
+                ("one", "wc-7")
+            );
             pipe.write_all(b"o\nthree").unwrap();
             assert_eq!(lines.recv().await.unwrap().text, "two");
             drop(pipe);

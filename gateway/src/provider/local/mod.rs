@@ -18,6 +18,7 @@ mod launch;
 pub(crate) mod leftovers;
 mod log_ring;
 mod logs;
+mod namespaces;
 mod places;
 mod provider;
 mod replica;

@@ -10,7 +10,7 @@ use std::{
 
 use time::OffsetDateTime;
 use tokio::{
-    sync::{RwLock, mpsc},
+    sync::mpsc,
     task::spawn_blocking,
     time::{sleep, timeout},
 };
@@ -19,16 +19,14 @@ use super::{
     function::{Context, LocalFunction},
     keyed_lock::KeyedLock,
     logs::rfc3339,
+    namespaces::Namespaces,
     spec::Spec,
-    spec_store::{SpecStore, StoredFunction},
+    spec_store::{SpecStore, StoredFunction, on_disk},
     usage::{self, Look},
 };
-use crate::{
-    provider::{
-        Answer, Deployed, FunctionDeployment, FunctionId, FunctionStatus, LogLine, LogQuery,
-        Namespace, Provider, ProviderError, Usage,
-    },
-    route::{DEFAULT_NAMESPACE, is_function_name},
+use crate::provider::{
+    Answer, Deployed, FunctionDeployment, FunctionId, FunctionStatus, LogLine, LogQuery, Namespace,
+    Provider, ProviderError, Usage,
 };
 
 /// For what is left after the time for draining: ending by force takes milliseconds.
@@ -39,9 +37,7 @@ pub(crate) struct LocalProvider {
     store: SpecStore,
     context: Rc<Context>,
     functions: RefCell<BTreeMap<FunctionId, Rc<LocalFunction>>>,
-    /// Those that were created; the default one is always there. Held for reading while a
-    /// function is deployed, so that its namespace is not removed meanwhile.
-    namespaces: RwLock<BTreeMap<String, Namespace>>,
+    namespaces: Namespaces,
     locks: KeyedLock,
     leaving: Cell<bool>,
 }
@@ -56,7 +52,7 @@ impl LocalProvider {
         context: Rc<Context>,
         taken: &BTreeSet<FunctionId>,
     ) -> io::Result<Self> {
-        let namespaces = store.namespaces()?;
+        let namespaces = Namespaces::restore(&store)?;
         let stored = store.functions()?;
         if let Some((id, _)) = stored.iter().find(|(id, _)| taken.contains(id)) {
             return Err(io::Error::other(format!(
@@ -71,7 +67,10 @@ impl LocalProvider {
                         tracing::warn!(function = %id, %error, "a function was deployed that cannot run now");
                     }
                     // Where it lies counts, not what it says; see the store.
-                    let spec = Spec { id: id.clone(), ..spec };
+                    let spec = Spec {
+                        id: id.clone(),
+                        ..spec
+                    };
                     functions.insert(id, LocalFunction::start(&context, spec, stored));
                 }
                 Err(error) => {
@@ -84,7 +83,7 @@ impl LocalProvider {
             store,
             context,
             functions: RefCell::new(functions),
-            namespaces: RwLock::new(named(namespaces)),
+            namespaces,
             locks: KeyedLock::default(),
             leaving: Cell::new(false),
         })
@@ -103,24 +102,10 @@ impl LocalProvider {
         Ok(())
     }
 
-    /// Does something with the store off the control thread: an fsync may take long.
-    async fn stored(
-        &self,
-        what: String,
-        change: impl FnOnce(&SpecStore) -> io::Result<()> + Send + 'static,
-    ) -> Result<(), ProviderError> {
-        let store = self.store.clone();
-        match spawn_blocking(move || change(&store)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => Err(ProviderError::Storage { what, source }),
-            Err(error) => Err(ProviderError::Internal(format!("{what}: {error}"))),
-        }
-    }
-
     async fn put(&self, id: &FunctionId, stored: &StoredFunction) -> Result<(), ProviderError> {
         let (key, value) = (id.clone(), stored.clone());
-        self.stored(format!("the function '{id}'"), move |store| store.put(&key, &value))
-            .await
+        let what = format!("the function '{id}'");
+        on_disk(&self.store, what, move |store| store.put(&key, &value)).await
     }
 
     fn deployed(&self, spec: &Spec) -> Deployed {
@@ -138,11 +123,13 @@ impl LocalProvider {
         spec.check_machine()?;
         let id = spec.id.clone();
         let _turn = self.locks.lock(&id).await;
-        let namespaces = self.namespaces.read().await;
-        check_namespace(&namespaces, id.namespace())?;
+        let _namespace = self.namespaces.hold(id.namespace()).await?;
         if let Ok(function) = self.function(&id) {
             if function.stored().deployment == spec.deployment {
-                return Ok(Deployed { changed: false, ..self.deployed(&spec) });
+                return Ok(Deployed {
+                    changed: false,
+                    ..self.deployed(&spec)
+                });
             }
             return Err(ProviderError::Conflict(format!(
                 "the function '{id}' is deployed already; change it with PUT /system/functions"
@@ -162,7 +149,10 @@ impl LocalProvider {
         Ok(deployed)
     }
 
-    async fn deploy_again(&self, deployment: FunctionDeployment) -> Result<Deployed, ProviderError> {
+    async fn deploy_again(
+        &self,
+        deployment: FunctionDeployment,
+    ) -> Result<Deployed, ProviderError> {
         self.check_leaving()?;
         let spec = Spec::check(deployment)?;
         let id = spec.id.clone();
@@ -170,7 +160,10 @@ impl LocalProvider {
         let function = self.function(&id)?;
         let old = function.stored();
         if old.deployment == spec.deployment {
-            return Ok(Deployed { changed: false, ..self.deployed(&spec) });
+            return Ok(Deployed {
+                changed: false,
+                ..self.deployed(&spec)
+            });
         }
         spec.check_machine()?;
         let stored = StoredFunction {
@@ -191,8 +184,8 @@ impl LocalProvider {
         let _turn = self.locks.lock(id).await;
         let function = self.function(id)?;
         let key = id.clone();
-        self.stored(format!("the removal of '{id}'"), move |store| store.remove(&key))
-            .await?;
+        let what = format!("the removal of '{id}'");
+        on_disk(&self.store, what, move |store| store.remove(&key)).await?;
         self.functions.borrow_mut().remove(id);
         function.remove();
         self.context.routes.flush();
@@ -216,54 +209,9 @@ impl LocalProvider {
         Ok(())
     }
 
-    async fn change_namespace(&self, namespace: Namespace, replace: bool) -> Result<(), ProviderError> {
-        let name = namespace.name.clone();
-        if !is_function_name(&name) {
-            return Err(ProviderError::invalid(
-                "name",
-                format!("'{}' is no name of a namespace: use 1 to 63 letters, digits, '-' and '_'", name.escape_default()),
-            ));
-        }
-        let mut namespaces = self.namespaces.write().await;
-        let there = name == DEFAULT_NAMESPACE || namespaces.contains_key(&name);
-        if replace && !there {
-            return Err(ProviderError::NoNamespace(name));
-        }
-        if !replace && there {
-            return Err(ProviderError::Conflict(format!("the namespace '{name}' is there already")));
-        }
-        let value = namespace.clone();
-        self.stored(format!("the namespace '{name}'"), move |store| store.put_namespace(&value))
-            .await?;
-        namespaces.insert(name, namespace);
-        Ok(())
-    }
-
-    async fn drop_namespace(&self, name: &str) -> Result<(), ProviderError> {
-        let mut namespaces = self.namespaces.write().await;
-        check_namespace(&namespaces, name)?;
-        if name == DEFAULT_NAMESPACE {
-            return Err(ProviderError::Conflict(format!(
-                "the namespace '{name}' is the default one and stays"
-            )));
-        }
-        let count = self.functions.borrow().keys().filter(|id| id.namespace() == name).count();
-        if count > 0 {
-            return Err(ProviderError::Conflict(format!(
-                "the namespace '{name}' has {count} functions; remove them first"
-            )));
-        }
-        let key = name.to_owned();
-        self.stored(format!("the removal of the namespace '{name}'"), move |store| {
-            store.remove_namespace(&key)
-        })
-        .await?;
-        namespaces.remove(name);
-        Ok(())
-    }
-
     async fn measure(&self, id: &FunctionId) -> Result<Usage, ProviderError> {
-        let sessions: std::collections::HashSet<i32> = self.function(id)?.sessions().into_iter().collect();
+        let sessions: std::collections::HashSet<i32> =
+            self.function(id)?.sessions().into_iter().collect();
         let look = || {
             let sessions = sessions.clone();
             spawn_blocking(move || Look::at(&sessions))
@@ -315,27 +263,28 @@ impl Provider for LocalProvider {
         Box::pin(self.measure(id))
     }
 
-    fn logs<'a>(&'a self, id: &'a FunctionId, query: LogQuery) -> Answer<'a, mpsc::Receiver<LogLine>> {
+    fn logs<'a>(
+        &'a self,
+        id: &'a FunctionId,
+        query: LogQuery,
+    ) -> Answer<'a, mpsc::Receiver<LogLine>> {
         Box::pin(async move { Ok(self.function(id)?.logs.stream(id, query)) })
     }
 
     fn namespaces(&self) -> Answer<'_, Vec<Namespace>> {
-        Box::pin(async move {
-            let mut all = self.namespaces.read().await.clone();
-            all.entry(DEFAULT_NAMESPACE.to_owned()).or_insert_with(|| Namespace {
-                name: DEFAULT_NAMESPACE.to_owned(),
-                ..Namespace::default()
-            });
-            Ok(all.into_values().collect())
-        })
+        Box::pin(async move { Ok(self.namespaces.list().await) })
     }
 
     fn put_namespace(&self, namespace: Namespace, replace: bool) -> Answer<'_, ()> {
-        Box::pin(self.change_namespace(namespace, replace))
+        Box::pin(self.namespaces.put(namespace, replace))
     }
 
     fn remove_namespace<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
-        Box::pin(self.drop_namespace(name))
+        let count = move || {
+            let functions = self.functions.borrow();
+            functions.keys().filter(|id| id.namespace() == name).count()
+        };
+        Box::pin(self.namespaces.remove(name, count))
     }
 
     fn shutdown(&self, limit: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>> {
@@ -355,18 +304,4 @@ impl Provider for LocalProvider {
             }
         })
     }
-}
-
-fn check_namespace(created: &BTreeMap<String, Namespace>, name: &str) -> Result<(), ProviderError> {
-    if name == DEFAULT_NAMESPACE || created.contains_key(name) {
-        return Ok(());
-    }
-    Err(ProviderError::NoNamespace(name.to_owned()))
-}
-
-fn named(namespaces: Vec<Namespace>) -> BTreeMap<String, Namespace> {
-    namespaces
-        .into_iter()
-        .map(|namespace| (namespace.name.clone(), namespace))
-        .collect()
 }

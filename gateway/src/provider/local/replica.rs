@@ -157,11 +157,20 @@ impl WatchdogLauncher {
         if let Err(error) = settled {
             return Err(give_up(child, error));
         }
-        AsyncFd::try_with_interest(Watched(child), Interest::READABLE).map_err(|error| {
-            let (Watched(child), error) = error.into_parts();
-            give_up(child, error)
-        })
+        watch(child).map_err(|(child, error)| give_up(child, error))
     }
+}
+
+/// Has the runtime watch a child's pidfd.
+#[expect(
+    deprecated,
+    reason = "its successor asks for `unsafe` and a promise, which a `Child` keeps: it owns one pidfd for life"
+)]
+fn watch(child: Child) -> Result<AsyncFd<Watched>, (Child, io::Error)> {
+    AsyncFd::try_with_interest(Watched(child), Interest::READABLE).map_err(|error| {
+        let (Watched(child), error) = error.into_parts();
+        (child, error)
+    })
 }
 
 /// Ends a process that cannot be used. It is new, so this takes microseconds.

@@ -131,7 +131,9 @@ impl Keeper {
                 "a replica is down and will be started again"
             );
             // An error would mean that the slot itself is gone.
-            timeout(wait, retired.wait_for(|retired| *retired)).await.ok();
+            timeout(wait, retired.wait_for(|retired| *retired))
+                .await
+                .ok();
         }
     }
 
@@ -146,7 +148,11 @@ impl Keeper {
         let replica = context.launcher.launch(&order)?;
         let name = instance_name(&self.slot.spec.id, order.instance);
         self.slot.session.set(replica.session());
-        tracing::debug!(instance = name, session = replica.session(), "a replica was started");
+        tracing::debug!(
+            instance = name,
+            session = replica.session(),
+            "a replica was started"
+        );
         let mut served = Vec::new();
         let mut retired = self.slot.retired.subscribe();
         let end = tokio::select! {
@@ -165,7 +171,10 @@ impl Keeper {
         match end {
             End::Retired => Ok(()),
             End::Ended => Err(format!("{name}: {how}")),
-            End::Ill(ill) => Err(format!("{name} was ended: {ill} for {} s", READY_MAX.as_secs())),
+            End::Ill(ill) => Err(format!(
+                "{name} was ended: {ill} for {} s",
+                READY_MAX.as_secs()
+            )),
         }
     }
 
@@ -174,7 +183,10 @@ impl Keeper {
     async fn tend(&self, replica: &dyn Running, served: &mut Vec<Arc<Replica>>) -> Unhealthy {
         loop {
             let mut last = Unhealthy::NoAnswer("it has not answered yet".to_owned());
-            if timeout(READY_MAX, until_healthy(replica, &mut last)).await.is_err() {
+            if timeout(READY_MAX, until_healthy(replica, &mut last))
+                .await
+                .is_err()
+            {
                 return last;
             }
             let cores = self.function.context.routes.cores();
@@ -249,7 +261,10 @@ async fn until_ill(replica: &dyn Running) -> Unhealthy {
             let seconds = CHECK_MAX.as_secs();
             Err(Unhealthy::NoAnswer(format!("nothing within {seconds} s")))
         };
-        match timeout(CHECK_MAX, replica.check()).await.unwrap_or_else(late) {
+        match timeout(CHECK_MAX, replica.check())
+            .await
+            .unwrap_or_else(late)
+        {
             Ok(()) => silent = 0,
             Err(no @ Unhealthy::SaysNo(_)) => return no,
             Err(why) => {

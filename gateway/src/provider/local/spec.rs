@@ -44,16 +44,19 @@ impl Spec {
                 "the function has no name; set it",
             ));
         }
-        let id = FunctionId::new(&deployment.service, &deployment.namespace).map_err(|error| {
-            match error {
-                ProviderError::Invalid { field, why } if field == "name" => {
-                    ProviderError::invalid("service", why)
-                }
-                other => other,
-            }
-        })?;
+        let id =
+            FunctionId::new(&deployment.service, &deployment.namespace).map_err(
+                |error| match error {
+                    ProviderError::Invalid { field, why } if field == "name" => {
+                        ProviderError::invalid("service", why)
+                    }
+                    other => other,
+                },
+            )?;
         // Credentials for a registry are for nobody to keep: no image is pulled here.
         deployment.registry_auth.clear();
+        // However it was spelt: equal deployments are to be equal.
+        id.namespace().clone_into(&mut deployment.namespace);
         let dir = working_dir(&deployment.image)?;
         environment::check(&deployment.env_vars)?;
         let command = command_of(&deployment)?.to_owned();
@@ -108,8 +111,16 @@ impl Spec {
     pub(crate) fn unenforced(&self) -> Vec<String> {
         let deployment = &self.deployment;
         let kept = [
-            (!deployment.constraints.is_empty(), "constraints", "everything runs on this machine"),
-            (!deployment.secrets.is_empty(), "secrets", "this version gives none to functions"),
+            (
+                !deployment.constraints.is_empty(),
+                "constraints",
+                "everything runs on this machine",
+            ),
+            (
+                !deployment.secrets.is_empty(),
+                "secrets",
+                "this version gives none to functions",
+            ),
             (
                 deployment.read_only_root_filesystem,
                 "readOnlyRootFilesystem",
@@ -118,7 +129,9 @@ impl Spec {
         ];
         kept.iter()
             .filter(|(asked, ..)| *asked)
-            .map(|(_, field, why)| format!("{field} is kept but not enforced by the local provider: {why}"))
+            .map(|(_, field, why)| {
+                format!("{field} is kept but not enforced by the local provider: {why}")
+            })
             .collect()
     }
 }
@@ -153,7 +166,10 @@ fn command_of(deployment: &FunctionDeployment) -> Result<&str, ProviderError> {
     let image = match deployment.image.as_str() {
         "" => String::new(),
         image if image.starts_with("file:") => String::new(),
-        image => format!(" (the image '{}' is kept but not pulled)", image.escape_default()),
+        image => format!(
+            " (the image '{}' is kept but not pulled)",
+            image.escape_default()
+        ),
     };
     Err(ProviderError::invalid(
         "envProcess",
@@ -242,7 +258,8 @@ mod tests {
         });
         assert!(error.starts_with("envProcess: "), "{error}");
         assert!(error.contains("functions/figlet:1.0"), "{error}");
-        let spec = Spec::check(deployment(|d| d.image = "functions/figlet:1.0".to_owned())).unwrap();
+        let spec =
+            Spec::check(deployment(|d| d.image = "functions/figlet:1.0".to_owned())).unwrap();
         assert_eq!(spec.dir, None);
     }
 
@@ -273,20 +290,26 @@ mod tests {
 
     #[test]
     fn each_wrong_field_is_named() {
-        let cases: [(&str, fn(&mut FunctionDeployment)); 12] = [
+        type Change = fn(&mut FunctionDeployment);
+        let cases: [(&str, Change); 12] = [
             ("service", |d| d.service.clear()),
             ("service", |d| d.service = "../etc".to_owned()),
             ("namespace", |d| d.namespace = "a/b".to_owned()),
             ("envProcess", |d| d.env_process = "echo 'a".to_owned()),
-            ("envProcess", |d| d.env_process = "no-such-program-here".to_owned()),
+            ("envProcess", |d| {
+                d.env_process = "no-such-program-here".to_owned()
+            }),
             ("envProcess", |d| d.env_process = "bin/run".to_owned()),
             ("envProcess", |d| d.env_process = "cat \0".to_owned()),
             ("limits.memory", |d| d.limits = resources("lots", "")),
             ("limits.cpu", |d| d.limits = resources("", "fast")),
             ("requests.cpu", |d| d.requests = resources("1Mi", "-1")),
-            ("envVars", |d| drop(d.env_vars.insert("A=B".to_owned(), String::new()))),
+            ("envVars", |d| {
+                drop(d.env_vars.insert("A=B".to_owned(), String::new()))
+            }),
             ("labels.com.openfaas.scale.max", |d| {
-                d.labels.insert("com.openfaas.scale.max".to_owned(), "x".to_owned());
+                d.labels
+                    .insert("com.openfaas.scale.max".to_owned(), "x".to_owned());
             }),
         ];
         for (field, change) in cases {

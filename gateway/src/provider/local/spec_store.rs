@@ -10,10 +10,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use super::durable;
 use crate::{
-    provider::{FunctionDeployment, FunctionId, Namespace},
+    provider::{FunctionDeployment, FunctionId, Namespace, ProviderError},
     route::is_function_name,
 };
 
@@ -27,6 +28,23 @@ pub(crate) struct StoredFunction {
     pub(crate) replicas: u32,
     /// When it was first deployed, RFC 3339.
     pub(crate) created_at: String,
+}
+
+/// Makes a change off the control thread, which must not wait for a disk.
+///
+/// # Errors
+/// [`ProviderError::Storage`] with what the file system said.
+pub(crate) async fn on_disk(
+    store: &SpecStore,
+    what: String,
+    change: impl FnOnce(&SpecStore) -> io::Result<()> + Send + 'static,
+) -> Result<(), ProviderError> {
+    let store = store.clone();
+    match spawn_blocking(move || change(&store)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(source)) => Err(ProviderError::Storage { what, source }),
+        Err(error) => Err(ProviderError::Internal(format!("{what}: {error}"))),
+    }
 }
 
 /// The two directories.

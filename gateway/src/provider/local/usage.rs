@@ -27,7 +27,11 @@ impl Look {
         let mut sum = Self::default();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let name = entry.file_name();
-            if !name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit) {
+            if !name
+                .as_encoded_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_digit)
+            {
                 continue;
             }
             // One that has ended meanwhile is not there to be counted.
@@ -54,8 +58,7 @@ pub(crate) fn between(first: Look, second: Look, window: Duration) -> Usage {
         clippy::cast_precision_loss,
         reason = "ticks of a quarter of a second are few"
     )]
-    let seconds =
-        second.ticks.saturating_sub(first.ticks) as f64 / ticks_per_second.max(1) as f64;
+    let seconds = second.ticks.saturating_sub(first.ticks) as f64 / ticks_per_second.max(1) as f64;
     Usage {
         cpu: (seconds / window.as_secs_f64() * 1000.0).round(),
         total_memory_bytes: second.pages * constant(SysconfVar::PAGE_SIZE, 4096),
@@ -86,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_stat_line_is_read_whatever_the_program_is_called() {
-        let line = b"42 (a) Z (b) S 1 42 40 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 987 1000 55 1";
+        let line =
+            b"42 (a) Z (b) S 1 42 40 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 987 1000 55 1";
         let look = Look {
             ticks: 100,
             pages: 55,
