@@ -3,17 +3,21 @@
 
 #![forbid(unsafe_code)]
 
-mod api;
+mod run;
+mod version;
+
 pub mod config;
-pub mod control;
 pub mod limits;
-pub mod provider;
-pub mod route;
+
+// What the planes share.
 pub mod shared;
 pub mod snapshot;
 
+// The data plane, in the order in which a request meets its rooms.
 pub mod plane;
 mod worker;
+
+pub mod route;
 
 mod balance;
 mod pool;
@@ -22,8 +26,14 @@ mod proxy;
 mod failure;
 mod reply;
 
+// The control plane.
+pub mod control;
+
+mod api;
+pub mod provider;
+
 pub mod metrics;
-mod version;
 
 pub use config::Config;
+pub use run::{Ready, RunError, run};
 pub use version::{GIT_SHA, VERSION};

@@ -1,0 +1,125 @@
+//! A whole gateway, from its settings to its orderly end.
+//!
+//! The order matters: the address is taken first, since that is what fails most; then the control
+//! plane brings back what was deployed; only then do the workers accept, so that the first request
+//! finds its function. On the way out the workers finish their requests before replicas end.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use net::{Driver, DriverChoice, DriverKind, SelectError};
+
+use crate::{
+    Config,
+    control::{self, ControlError, Options, Termination},
+    plane::{self, Bells, Listeners, StartError},
+    provider::local::WatchdogProgram,
+    shared::Shared,
+};
+
+/// Why a gateway cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The driver that was asked for is refused.
+    #[error(transparent)]
+    Driver(#[from] SelectError),
+    /// An address is taken, or a worker cannot start.
+    #[error(transparent)]
+    Plane(#[from] StartError),
+    /// The state directory is taken or broken, or what was deployed cannot be brought back.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A worker ended as it should not.
+    #[error("the data plane broke down: {0}")]
+    Broken(std::io::Error),
+}
+
+/// A gateway that answers requests.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    /// Where it listens, with the ports that the kernel chose.
+    pub addresses: &'a [SocketAddr],
+    /// What the workers run on, and why.
+    pub driver: &'a Driver,
+    /// Where it keeps what must last.
+    pub state_dir: &'a Path,
+}
+
+/// Runs until SIGTERM or SIGINT, and then until requests in flight have ended. Calls `on_ready`
+/// once it answers.
+///
+/// # Errors
+/// [`RunError`] says what is in the way.
+pub fn run(config: &Config, mut on_ready: impl FnMut(&Ready<'_>)) -> Result<(), RunError> {
+    let driver = Driver::select(config.driver)?;
+    match run_on(&driver, config, &mut on_ready) {
+        // The probe could make a ring, but the workers could not make all of theirs: lockable
+        // memory of rings that were closed a moment ago comes back late.
+        Err(RunError::Plane(StartError::Worker(error)))
+            if config.driver == DriverChoice::Auto && driver.kind == DriverKind::Uring =>
+        {
+            let driver = Driver {
+                kind: DriverKind::Epoll,
+                reason: format!("io_uring cannot be used: a worker could not start on it: {error}"),
+            };
+            run_on(&driver, config, &mut on_ready)
+        }
+        other => other,
+    }
+}
+
+fn run_on(
+    driver: &Driver,
+    config: &Config,
+    on_ready: &mut impl FnMut(&Ready<'_>),
+) -> Result<(), RunError> {
+    tracing::info!(driver = %driver.kind, reason = driver.reason, "the data plane has a driver");
+    let prepared = control::prepare(config)?;
+    let listeners = Listeners::bind(&config.listen, config.threads)?;
+    let first = prepared.first_snapshot(config.threads);
+    let shared = Arc::new(Shared::new(first, config.threads));
+    let bells = Arc::new(OnceLock::new());
+    let options = Options {
+        watchdog: WatchdogProgram::detect().map_err(ControlError::System)?,
+        driver: driver.clone(),
+        on_terminate: Box::new(tell_workers(Arc::clone(&shared), Arc::clone(&bells))),
+    };
+    let control = prepared.start(Arc::clone(&shared), options)?;
+    let plane = match plane::start(listeners, driver, &config.limits, &shared) {
+        Ok(plane) => plane,
+        Err(error) => {
+            control.shutdown();
+            return Err(error.into());
+        }
+    };
+    let bells = bells.get_or_init(|| plane.bells());
+    // A signal may have come before there was anybody to ring for.
+    bells.ring();
+    on_ready(&Ready {
+        addresses: plane.addresses(),
+        driver,
+        state_dir: &config.state_dir,
+    });
+    let ended = plane.join().map_err(RunError::Broken);
+    control.shutdown();
+    ended
+}
+
+/// What the control plane calls when a signal asks the gateway to end.
+fn tell_workers(
+    shared: Arc<Shared>,
+    bells: Arc<OnceLock<Bells>>,
+) -> impl FnMut(Termination) + Send {
+    move |what| {
+        match what {
+            Termination::Graceful => shared.start_draining(),
+            Termination::AtOnce => shared.leave_at_once(),
+        }
+        if let Some(bells) = bells.get() {
+            bells.ring();
+        }
+    }
+}
