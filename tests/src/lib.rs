@@ -1,2 +1,39 @@
-//! End-to-end tests of the whole product: placeholder, filled by the test suite.
+//! The harness of the end-to-end suites: starts the real binaries, speaks raw HTTP to them, looks at
+//! their processes, and leaves nothing behind.
+//!
+//! It shares no code with the product. A client that used `wire` would repeat its mistakes and call
+//! them right, so [`http`] is a small reader of its own, over plain blocking sockets.
+//!
+//! Reading order: [`Gateway`] is a running gateway on a state directory of its own, [`Connection`]
+//! a client, [`Upstream`] a server behind `--static` whose every move the test decides,
+//! [`Cli`] the command line as a person uses it; [`eventually`] waits for a condition, never for a
+//! time; [`processes`] tells who is alive and what they hold.
+//!
+//! What it does not do: judge. Assertions are in `tests/e2e`; the only ones here are of the
+//! harness itself, and the promise that holds in every test: when a gateway is gone, so is
+//! everything that it started.
+
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a harness that cannot do its part fails the test, as it should"
+)]
+
+pub mod binaries;
+mod driver;
+mod gateway;
+pub mod metrics;
+mod time;
+
+mod cli;
+pub mod http;
+pub mod processes;
+mod upstream;
+
+pub use cli::{Cli, Finished};
+pub use driver::Driver;
+pub use gateway::{Builder, Gateway};
+pub use http::{Connection, Response};
+pub use time::{DEADLINE, eventually, hold_for};
+pub use upstream::{Peer, Seen, Upstream};

@@ -1,0 +1,49 @@
+//! Each test under each driver: one suite, two kernels' interfaces.
+//!
+//! A machine that refuses io_uring fails the io_uring half, so that nobody believes it was tested.
+//! `RINGWAY_TEST_DRIVERS=epoll` says that this is known.
+
+use std::fmt;
+
+/// What `--driver` is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Driver(&'static str);
+
+impl Driver {
+    /// The ring.
+    pub const IO_URING: Self = Self("io_uring");
+    /// The fallback.
+    pub const EPOLL: Self = Self("epoll");
+
+    /// Runs `test`, or says that it was left out on request.
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+    pub fn run(self, test: impl FnOnce(Self)) {
+        let chosen = std::env::var("RINGWAY_TEST_DRIVERS").unwrap_or_default();
+        if chosen.is_empty() || chosen.split(',').any(|name| name == self.0) {
+            test(self);
+        } else {
+            eprintln!("left out: RINGWAY_TEST_DRIVERS={chosen} does not name {self}");
+        }
+    }
+
+    /// The word for the flag.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Makes two tests of each function that takes a [`Driver`].
+#[macro_export]
+macro_rules! under_each_driver {
+    ($($name:ident)*) => {
+        mod io_uring { $(#[test] fn $name() { $crate::Driver::IO_URING.run(super::$name); })* }
+        mod epoll { $(#[test] fn $name() { $crate::Driver::EPOLL.run(super::$name); })* }
+    };
+}

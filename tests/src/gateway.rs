@@ -1,0 +1,322 @@
+//! A running gateway with a state directory of its own.
+//!
+//! Dropping it ends it by SIGKILL, the rudest way, and then checks the promise that every test
+//! relies on: nothing that it started is left.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread,
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    Cli, Connection, Driver, Response, Upstream, binaries, metrics::Scrape, processes,
+    time::eventually,
+};
+
+/// A gateway to be started.
+#[derive(Debug)]
+pub struct Builder {
+    folder: Arc<TempDir>,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// `ringway up --threads 2` on a free port and a new state directory.
+    #[must_use]
+    pub fn new(driver: Driver) -> Self {
+        let folder = Arc::new(
+            tempfile::Builder::new()
+                .prefix("ringway-e2e-")
+                .tempdir()
+                .unwrap(),
+        );
+        let state = folder.path().join("state");
+        let arguments = [
+            "up",
+            "--listen",
+            "127.0.0.1:0",
+            "--threads",
+            "2",
+            "--driver",
+        ];
+        let mut builder = Self {
+            folder,
+            arguments: arguments.map(str::to_owned).to_vec(),
+            variables: Vec::new(),
+        };
+        builder.arguments.push(driver.name().to_owned());
+        builder.arg("--state-dir").arg(state.to_str().unwrap())
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// One more variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// One more server behind `/function/NAME`.
+    #[must_use]
+    pub fn serving(self, name: &str, upstream: &Upstream) -> Self {
+        self.arg("--static")
+            .arg(&format!("{name}={}", upstream.place()))
+    }
+
+    /// The folder that is this gateway's own; its state is in `state` below.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts it and waits until it answers.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    #[must_use]
+    pub fn start(&self) -> Gateway {
+        let log = self.folder().join("log");
+        let stderr = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let mut child = self.command().stderr(stderr).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let mut gateway = Gateway {
+            child,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            folder: Arc::clone(&self.folder),
+        };
+        match announced(stdout) {
+            Some(address) => gateway.address = address,
+            None => panic!("the gateway did not start:\n{}", gateway.log()),
+        }
+        gateway
+    }
+
+    /// Runs one that is expected not to start, and gives its exit code and what it said.
+    #[must_use]
+    pub fn refused(&self) -> (i32, String) {
+        let output = self.command().stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap_or(-1), said)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binaries::ringway());
+        command
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        command
+    }
+}
+
+/// The address in the line that `up` prints once it answers; the rest is read so that nothing
+/// blocks.
+fn announced(stdout: impl std::io::Read + Send + 'static) -> Option<SocketAddr> {
+    let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.split("http://").nth(1)?.trim().parse().ok());
+    thread::spawn(move || lines.for_each(drop));
+    address
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    address: SocketAddr,
+    folder: Arc<TempDir>,
+}
+
+impl Gateway {
+    /// One with nothing deployed.
+    #[must_use]
+    pub fn start(driver: Driver) -> Self {
+        Builder::new(driver).start()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// A new connection.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// `GET` on a connection of its own.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Response {
+        self.connect().get(path)
+    }
+
+    /// Calls a function with a body.
+    #[must_use]
+    pub fn call(&self, function: &str, body: &[u8]) -> Response {
+        self.connect().post(&format!("/function/{function}"), body)
+    }
+
+    /// A call of the `/system` API with a JSON body.
+    #[must_use]
+    pub fn api(&self, method: &str, path: &str, body: &Value) -> Response {
+        let json = "Content-Type: application/json\r\nAccept: application/json\r\n";
+        let body = body.to_string();
+        self.connect().request(method, path, json, body.as_bytes())
+    }
+
+    /// Deploys a command and waits until a replica is ready.
+    ///
+    /// # Panics
+    /// When the gateway refuses it.
+    pub fn deploy(&self, name: &str, command: &str) {
+        self.deploy_with(name, command, &json!({}));
+    }
+
+    /// As [`Gateway::deploy`], with more fields.
+    ///
+    /// # Panics
+    /// When the gateway refuses it.
+    pub fn deploy_with(&self, name: &str, command: &str, more: &Value) {
+        let mut body = more.clone();
+        body["service"] = name.into();
+        body["envProcess"] = command.into();
+        let answer = self.api("POST", "/system/functions", &body);
+        assert_eq!(answer.status(), 202, "{name}: {}", answer.text());
+        eventually("a replica is ready", || {
+            (self.available(name) > 0).then_some(())
+        });
+    }
+
+    /// Asks for this many replicas and waits until they are ready, or gone.
+    ///
+    /// # Panics
+    /// When the gateway refuses it.
+    pub fn scale(&self, name: &str, replicas: u64) {
+        let path = format!("/system/scale-function/{name}");
+        let body = json!({ "serviceName": name, "replicas": replicas });
+        let answer = self.api("POST", &path, &body);
+        assert_eq!(answer.status(), 202, "{name}: {}", answer.text());
+        eventually("the replicas are as asked", || {
+            (self.available(name) == replicas).then_some(())
+        });
+    }
+
+    /// The status of a function, `Null` when there is none.
+    #[must_use]
+    pub fn status(&self, name: &str) -> Value {
+        let answer = self.get(&format!("/system/function/{name}"));
+        match answer.status() {
+            200 => answer.json(),
+            404 => Value::Null,
+            other => panic!("{name}: {other}: {}", answer.text()),
+        }
+    }
+
+    /// Replicas of a function that are ready.
+    #[must_use]
+    pub fn available(&self, name: &str) -> u64 {
+        self.status(name)["availableReplicas"].as_u64().unwrap_or(0)
+    }
+
+    /// The metrics now.
+    #[must_use]
+    pub fn metrics(&self) -> Scrape {
+        let answer = self.get("/metrics");
+        assert_eq!(answer.status(), 200);
+        Scrape::read(&answer.text())
+    }
+
+    /// A verb that talks to this gateway.
+    #[must_use]
+    pub fn cli(&self, arguments: &str) -> Cli {
+        Cli::new(arguments).env("OPENFAAS_URL", self.url())
+    }
+
+    /// Everything that it started and that is alive, however far removed.
+    #[must_use]
+    pub fn descendants(&self) -> Vec<i32> {
+        processes::started_on(&self.state_dir())
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        nix::sys::signal::kill(Pid::from_raw(self.pid()), Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits for it to end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the gateway has ended", || self.child.try_wait().unwrap())
+    }
+
+    /// Ends it by SIGKILL; what it started ends too, soon.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    #[expect(clippy::print_stderr, reason = "the log of a failed test explains it")]
+    fn drop(&mut self) {
+        self.end();
+        if thread::panicking() {
+            eprintln!("--- log of the gateway ---\n{}", self.log());
+            return;
+        }
+        let state = self.state_dir();
+        eventually("everything that the gateway started has ended", || {
+            processes::started_on(&state).is_empty().then_some(())
+        });
+    }
+}

@@ -1,0 +1,78 @@
+//! Who is alive, what they use and what they hold, as /proc tells it.
+
+use std::{fs, io, os::unix::ffi::OsStrExt, path::Path};
+
+/// Processes that were started for the gateway on `state_dir`, however far removed: each has the
+/// directory in its environment, since its `TMPDIR` is there. Zombies count too.
+#[must_use]
+pub fn started_on(state_dir: &Path) -> Vec<i32> {
+    let needle = [b"=", state_dir.as_os_str().as_bytes(), b"/"].concat();
+    all()
+        .filter(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment
+                .windows(needle.len())
+                .any(|window| window == needle)
+        })
+        .collect()
+}
+
+/// The children of `pid`, zombies among them.
+#[must_use]
+pub fn children(pid: i32) -> Vec<i32> {
+    all().filter(|child| parent(*child) == Some(pid)).collect()
+}
+
+/// Whether `pid` has ended and was not waited for.
+#[must_use]
+pub fn is_zombie(pid: i32) -> bool {
+    stat(pid).is_some_and(|fields| fields.starts_with('Z'))
+}
+
+/// Resident memory in bytes, zero when the process has gone.
+#[must_use]
+pub fn resident_bytes(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .and_then(|number| number.trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// How many descriptors a process has open.
+///
+/// # Errors
+/// When it has gone.
+pub fn descriptors(pid: i32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// The words of a command line, joined by spaces.
+#[must_use]
+pub fn command_line(pid: i32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<_> = bytes
+        .split(|byte| *byte == 0)
+        .map(String::from_utf8_lossy)
+        .collect();
+    words.join(" ").trim_end().to_owned()
+}
+
+fn all() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    stat(pid)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// What follows the name in /proc/PID/stat, which may itself hold spaces and brackets: proc(5).
+fn stat(pid: i32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    Some(rest.to_owned())
+}
