@@ -22,6 +22,11 @@ pub(crate) enum Exit {
     NoInput = 66,
     /// The gateway cannot be reached (`EX_UNAVAILABLE`).
     Unavailable = 69,
+    /// The gateway in this process failed while it ran (`EX_SOFTWARE`).
+    Software = 70,
+    /// The gateway cannot start on this machine: an address or directory is taken, or the kernel
+    /// refuses something (`EX_OSERR`).
+    CannotStart = 71,
     /// Reading or writing failed on this side (`EX_IOERR`).
     Io = 74,
     /// No answer within the time limit; the same command may work later (`EX_TEMPFAIL`).
@@ -41,6 +46,8 @@ Exit codes:
   65  a stack file or another input is wrong
   66  an input file cannot be opened
   69  the gateway cannot be reached
+  70  the gateway that `up` started failed while it ran
+  71  the gateway cannot start: an address or a directory is taken, or the kernel refuses
   74  reading or writing failed on this side
   75  no answer within the time limit
   76  the answer is not one that a gateway gives
@@ -156,6 +163,8 @@ mod tests {
             Exit::Data,
             Exit::NoInput,
             Exit::Unavailable,
+            Exit::Software,
+            Exit::CannotStart,
             Exit::Io,
             Exit::Timeout,
             Exit::Protocol,

@@ -4,16 +4,21 @@
 //! Everything is checked here, before a port is bound or a folder is made; the crate `gateway` gets
 //! a `Config` that is valid.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use gateway::config::StaticUpstream;
+use gateway::limits::Limits;
+use gateway::{Config, Ready, RunError};
 use net::DriverChoice;
 use tracing::Level;
 
-use crate::exit::Failure;
+use crate::address::Address;
+use crate::exit::{Exit, Failure};
+use crate::span::parse_duration;
 
 /// Where it listens, what it keeps and how it runs.
 #[derive(Debug, Args)]
@@ -37,6 +42,12 @@ pub(crate) struct Serve {
     /// (repeatable; one name several times makes replicas)
     #[arg(long = "static", value_name = "NAME=URL")]
     statics: Vec<StaticUpstream>,
+    /// Largest request body in bytes [default: none, bodies are streamed]
+    #[arg(long, value_name = "BYTES")]
+    body_bytes_max: Option<u64>,
+    /// How long a function may take to begin its answer, such as 500ms, 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    upstream_timeout: Duration,
     /// Least important messages that are logged to stderr
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
     log_level: LogLevel,
@@ -65,7 +76,7 @@ impl Serve {
     pub(crate) fn config(
         &self,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<gateway::Config, Failure> {
+    ) -> Result<Config, Failure> {
         let state_dir = match &self.state_dir {
             Some(folder) => folder.clone(),
             None => default_state_dir(variable).ok_or_else(|| {
@@ -79,7 +90,7 @@ impl Serve {
             Some(threads) => threads,
             None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
-        Ok(gateway::Config {
+        Ok(Config {
             listen: self.listen.clone(),
             state_dir,
             threads: threads.get(),
@@ -88,12 +99,47 @@ impl Serve {
                 .parse::<DriverChoice>()
                 .map_err(Failure::usage)?,
             statics: self.statics.clone(),
-            limits: gateway::limits::Limits::default(),
+            limits: Limits {
+                body_bytes_max: self.body_bytes_max,
+                upstream_timeout: self.upstream_timeout,
+                ..Limits::default()
+            },
+        })
+    }
+
+    /// Runs a gateway in this process until a signal ends it and what was in flight is done. Calls
+    /// `on_ready` once it answers.
+    ///
+    /// # Errors
+    /// `CannotStart` for an address that cannot be bound, a state directory that another gateway
+    /// holds or a driver that the kernel refuses; `Software` when it broke down later.
+    pub(crate) fn run(
+        &self,
+        config: &Config,
+        on_ready: impl FnMut(&Ready<'_>),
+    ) -> Result<(), Failure> {
+        self.start_logging();
+        for address in config
+            .listen
+            .iter()
+            .filter(|address| !address.ip().is_loopback())
+        {
+            tracing::warn!(
+                %address,
+                "whoever reaches this address can run programs here: there is no authentication yet"
+            );
+        }
+        gateway::run(config, on_ready).map_err(|error| {
+            let exit = match error {
+                RunError::Broken(_) => Exit::Software,
+                _ => Exit::CannotStart,
+            };
+            Failure::new(exit, error.to_string())
         })
     }
 
     /// Sends log lines to stderr from now on.
-    pub(crate) fn start_logging(&self) {
+    fn start_logging(&self) {
         let level = match self.log_level {
             LogLevel::Error => Level::ERROR,
             LogLevel::Warn => Level::WARN,
@@ -110,6 +156,20 @@ impl Serve {
             .try_init()
             .ok();
     }
+}
+
+/// How a client on this machine reaches a gateway that listens on `listening`: an unspecified
+/// address stands for all, loopback among them.
+///
+/// # Errors
+/// Never in practice: every socket address makes a URL.
+pub(crate) fn client_address(mut listening: SocketAddr) -> Result<Address, String> {
+    match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listening.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listening.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Address::parse(&format!("http://{listening}"))
 }
 
 /// `ADDRESS:PORT`, `localhost:PORT` or a port alone. Names are not looked up: a listener wants one
@@ -147,7 +207,7 @@ mod tests {
         serve: Serve,
     }
 
-    fn config(line: &[&str]) -> gateway::Config {
+    fn config(line: &[&str]) -> Config {
         let arguments = std::iter::once("up").chain(line.iter().copied());
         let variable = |name: &str| (name == "HOME").then(|| "/home/x".to_owned());
         Line::try_parse_from(arguments)
@@ -207,6 +267,19 @@ mod tests {
             ":80",
         ] {
             assert!(listen(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_addresses_are_reached_through_loopback() {
+        for (listening, url) in [
+            ("127.0.0.1:1", "http://127.0.0.1:1"),
+            ("0.0.0.0:1", "http://127.0.0.1:1"),
+            ("[::]:1", "http://[::1]:1"),
+            ("192.0.2.1:1", "http://192.0.2.1:1"),
+        ] {
+            let address = client_address(listening.parse().unwrap()).unwrap();
+            assert_eq!(address.to_string(), url);
         }
     }
 

@@ -20,8 +20,7 @@ impl Gateway {
     /// # Errors
     /// Whatever keeps it from starting.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let _config = self.serve.config(|name| std::env::var(name).ok())?;
-        self.serve.start_logging();
-        Ok(())
+        let config = self.serve.config(|name| std::env::var(name).ok())?;
+        self.serve.run(&config, |_ready| {})
     }
 }

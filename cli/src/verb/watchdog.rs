@@ -11,23 +11,25 @@ use crate::exit::Failure;
 
 /// Run the watchdog that turns a program into a function (settings come from the environment)
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  fprocess='wc -l' port=8081 ringway watchdog\n\nThe variables are those of OpenFaaS's classic watchdog; see docs/watchdog.md."
-)]
+#[command(after_help = "\
+Example:
+  fprocess='wc -l' port=8081 ringway watchdog
+
+The variables are those of OpenFaaS's classic watchdog; it takes no flags.")]
 pub(crate) struct Watchdog {}
 
-/// Runs until the watchdog ends.
+/// Runs until the watchdog ends; its exit code is the watchdog's.
 pub(crate) fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    watchdog::run(std::env::vars_os())
 }
 
 impl Watchdog {
-    /// Reached only with arguments that the watchdog does not have, or with `--help`, which clap
-    /// answers.
+    /// Not reached: without arguments `main` has started the watchdog already, with `--help` clap
+    /// has answered, and any other argument was refused.
     ///
     /// # Errors
-    /// Never: the watchdog ends by itself.
+    /// Usage.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        Ok(())
+        Err(Failure::usage("`ringway watchdog` takes no arguments"))
     }
 }
