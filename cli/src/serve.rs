@@ -4,7 +4,8 @@
 //! Everything is checked here, before a port is bound or a folder is made; the crate `gateway` gets
 //! a `Config` that is valid.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub(crate) struct Serve {
     /// (repeatable)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listen)]
     listen: Vec<SocketAddr>,
+    /// Listen even where another gateway does, to take over from it: the kernel shares new
+    /// connections between the two
+    #[arg(long)]
+    reuse_port: bool,
     /// Directory for functions, sockets and logs [default: $XDG_STATE_HOME/ringway, else
     /// ~/.local/state/ringway]
     #[arg(long, value_name = "DIR")]
@@ -129,6 +134,9 @@ impl Serve {
                 "whoever reaches this address can run programs here: there is no authentication yet"
             );
         }
+        if !self.reuse_port {
+            refuse_shared(&config.listen)?;
+        }
         gateway::run(config, on_ready).map_err(|error| {
             let exit = match error {
                 RunError::Broken(_) => Exit::Software,
@@ -147,15 +155,36 @@ impl Serve {
             LogLevel::Debug => Level::DEBUG,
             LogLevel::Trace => Level::TRACE,
         };
-        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let colours = io::IsTerminal::is_terminal(&io::stderr());
         // Fails only where a subscriber is set already, which then logs.
         tracing_subscriber::fmt()
             .with_max_level(level)
             .with_ansi(colours)
-            .with_writer(std::io::stderr)
+            .with_writer(io::stderr)
             .try_init()
             .ok();
     }
+}
+
+/// Refuses an address that somebody listens on already.
+///
+/// The workers share each address among themselves (SO_REUSEPORT), so the kernel would let a second
+/// gateway of the same user in without a word, and every other request would go to the wrong one.
+fn refuse_shared(addresses: &[SocketAddr]) -> Result<(), Failure> {
+    for address in addresses.iter().filter(|address| address.port() != 0) {
+        let taken =
+            TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        if taken {
+            return Err(Failure::new(
+                Exit::CannotStart,
+                format!(
+                    "cannot listen on {address}: somebody listens there already; choose another \
+                     with --listen, or take over from another gateway with --reuse-port"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How a client on this machine reaches a gateway that listens on `listening`: an unspecified
@@ -268,6 +297,16 @@ mod tests {
         ] {
             assert!(listen(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_refused_before_anything_starts() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = listener.local_addr().unwrap();
+        let failure = refuse_shared(&[taken]).unwrap_err();
+        assert_eq!(failure.exit(), Exit::CannotStart);
+        assert!(failure.to_string().contains("--reuse-port"), "{failure}");
+        refuse_shared(&[SocketAddr::from(([127, 0, 0, 1], 0))]).unwrap();
     }
 
     #[test]
