@@ -75,9 +75,14 @@ impl Cli {
 /// Which gateway, and which namespace in it.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// URL of the gateway: http[s]://[USER:PASSWORD@]HOST[:PORT] [default: $OPENFAAS_URL, else
-    /// http://127.0.0.1:8080]
-    #[arg(short, long, value_name = "URL")]
+    /// URL of the gateway.
+    #[arg(
+        short,
+        long,
+        value_name = "URL",
+        help = "URL of the gateway: http[s]://[USER:PASSWORD@]HOST[:PORT] \
+                [default: $OPENFAAS_URL, else http://127.0.0.1:8080]"
+    )]
     pub gateway: Option<String>,
     /// Namespace of the function [default: the gateway's own]
     #[arg(short, long, value_name = "NAME")]
