@@ -97,6 +97,19 @@ pub fn kill_descendants(ancestor: i32) -> io::Result<usize> {
     })
 }
 
+/// Ends every process that `is_meant` says is meant by SIGKILL, and returns how many were ended.
+/// It is asked about each process there is, by id, as often as new ones appear; this process
+/// itself is never ended.
+///
+/// # Errors
+/// As [`kill_session`].
+pub fn kill_matching(is_meant: impl Fn(i32) -> bool) -> io::Result<usize> {
+    kill_all(|all| {
+        let meant = |(pid, stat): &&(i32, Stat)| !stat.is_dead() && is_meant(*pid);
+        all.iter().filter(meant).copied().collect()
+    })
+}
+
 /// Ends what `select` picks out of a list of all processes, and again until it picks nothing new.
 fn kill_all(select: impl Fn(&[(i32, Stat)]) -> Vec<(i32, Stat)>) -> io::Result<usize> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);

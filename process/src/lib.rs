@@ -44,7 +44,7 @@ pub use command::Command;
 pub use environment::{BadVariable, Environment};
 pub use error::SpawnError;
 pub use family::{children, kill_orphan, reap_orphans};
-pub use group::{kill_descendants, kill_group, kill_session};
+pub use group::{kill_descendants, kill_group, kill_matching, kill_session};
 pub use parent::{become_subreaper, die_with_parent};
 pub use pipe::{pipe, set_nonblocking, set_pipe_size};
 pub use procfs::start_time;

@@ -96,7 +96,8 @@ impl StateDir {
         let run = root.join("run");
         let records = run.join("replicas");
         make(&records)?;
-        match leftovers::end_all(&records) {
+        let tmp = root.join("tmp");
+        match leftovers::end_all(&records, &tmp) {
             Ok(0) => {}
             Ok(count) => tracing::warn!(
                 processes = count,
@@ -108,7 +109,7 @@ impl StateDir {
             ),
         }
         remove_elsewhere(&run);
-        for room in [&run, &root.join("tmp")] {
+        for room in [&run, &tmp] {
             match fs::remove_dir_all(room) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(room, error));

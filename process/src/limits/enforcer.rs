@@ -312,7 +312,10 @@ fn is_of_dead_process(name: &str) -> bool {
     let Ok(pid) = i32::try_from(pid) else {
         return false;
     };
-    namespace == pid_namespace() && crate::start_time(pid) != Some(started)
+    // One that has ended and was not reaped yet (its parent may be slow) is as dead.
+    let lives =
+        crate::procfs::stat(pid).is_some_and(|stat| stat.started == started && !stat.is_dead());
+    namespace == pid_namespace() && !lives
 }
 
 fn pid_namespace() -> u64 {

@@ -153,14 +153,10 @@ impl LocalFunction {
         status
     }
 
-    /// The sessions of all its processes now.
-    pub(crate) fn sessions(&self) -> Vec<i32> {
+    /// The processes of its replicas now.
+    pub(crate) fn pids(&self) -> Vec<i32> {
         let state = self.state.borrow();
-        state
-            .slots
-            .iter()
-            .filter_map(|slot| slot.session())
-            .collect()
+        state.slots.iter().filter_map(|slot| slot.pid()).collect()
     }
 
     /// Changes the number of replicas to the stored one.

@@ -40,8 +40,8 @@ pub(crate) trait Running {
     /// Where it takes requests.
     fn endpoint(&self) -> Endpoint;
 
-    /// The session that its processes are in.
-    fn session(&self) -> i32;
+    /// Its process, above all others of the replica.
+    fn pid(&self) -> i32;
 
     /// Returns once it has ended.
     fn ended(&self) -> Later<'_, ()>;

@@ -3,12 +3,14 @@
 //! A watchdog ends by itself when its gateway is gone (the lifeline), and ends what it started.
 //! Only where it was killed as well, processes of its session may still run. Each replica's
 //! record names the session by a pid, the start time of that pid and the boot, so that no other
-//! process is taken for it. Who left the session can be found by its control group alone, which
-//! `process::limits` clears away.
+//! process is taken for it. The function's own processes are found by their control group, which
+//! `process::limits` clears away, or by their environment (`stragglers`).
 
 use std::{fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
+
+use super::stragglers;
 
 /// Names the session of one replica for all time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,11 +42,12 @@ pub(crate) fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// Ends the sessions recorded in `records`, and returns how many processes were ended.
+/// Ends the sessions recorded in `records` and all that has its directory in `tmp`, and returns
+/// how many processes were ended.
 ///
 /// # Errors
 /// When the directory cannot be read or a process cannot be ended.
-pub(crate) fn end_all(records: &Path) -> io::Result<usize> {
+pub(crate) fn end_all(records: &Path, tmp: &Path) -> io::Result<usize> {
     let boot = boot_id();
     let mut ended = 0;
     for entry in fs::read_dir(records)? {
@@ -58,7 +61,7 @@ pub(crate) fn end_all(records: &Path) -> io::Result<usize> {
             ended += process::kill_session(record.session, Some(record.started))?;
         }
     }
-    Ok(ended)
+    Ok(ended + stragglers::end(tmp)?)
 }
 
 #[cfg(test)]
@@ -92,9 +95,9 @@ mod tests {
         let write = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
         write("1", &serde_json::to_vec(&other_boot).unwrap());
         write("2", b"{\"sess");
-        assert_eq!(end_all(dir.path()).unwrap(), 0);
+        assert_eq!(end_all(dir.path(), &dir.path().join("tmp")).unwrap(), 0);
         write("3", &serde_json::to_vec(&record).unwrap());
-        assert_eq!(end_all(dir.path()).unwrap(), 1);
+        assert_eq!(end_all(dir.path(), &dir.path().join("tmp")).unwrap(), 1);
         assert_eq!(io::Read::read(&mut output, &mut [0]).unwrap(), 0);
     }
 }

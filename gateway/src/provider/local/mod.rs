@@ -11,6 +11,7 @@
 mod backoff;
 mod durable;
 mod environment;
+mod fence;
 mod function;
 mod health;
 mod keyed_lock;
@@ -26,6 +27,7 @@ mod scale_labels;
 mod slot;
 mod spec;
 mod spec_store;
+mod stragglers;
 mod usage;
 
 pub(crate) use function::Context;

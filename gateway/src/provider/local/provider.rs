@@ -210,11 +210,10 @@ impl LocalProvider {
     }
 
     async fn measure(&self, id: &FunctionId) -> Result<Usage, ProviderError> {
-        let sessions: std::collections::HashSet<i32> =
-            self.function(id)?.sessions().into_iter().collect();
+        let roots: std::collections::HashSet<i32> = self.function(id)?.pids().into_iter().collect();
         let look = || {
-            let sessions = sessions.clone();
-            spawn_blocking(move || Look::at(&sessions))
+            let roots = roots.clone();
+            spawn_blocking(move || Look::at(&roots))
         };
         let failed = |error: tokio::task::JoinError| ProviderError::Internal(error.to_string());
         let first = look().await.map_err(failed)?;

@@ -14,7 +14,7 @@
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
@@ -22,7 +22,7 @@ use std::{
 use net::Endpoint;
 use process::{
     Child, Command, Group, Signal, Stdio,
-    limits::{Confined, Enforcer, Limits},
+    limits::{Enforcer, Limits},
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -32,7 +32,9 @@ use tokio::{
 };
 
 use super::{
-    environment, health,
+    environment,
+    fence::Fence,
+    health,
     launch::{Later, Launcher, Order, Running, Unhealthy},
     leftovers::{Record, boot_id},
     places::{Files, Places},
@@ -107,7 +109,7 @@ impl WatchdogLauncher {
         let files = Files::make(&self.places, &spec.id, order.instance)?;
         let socket = net::bind_unix(&files.socket)?;
         let name = format!("{}-{}", spec.id.name(), order.instance);
-        let confined = self.enforcer.group(&name, spec.limits)?;
+        let group = self.enforcer.group(&name, spec.limits)?;
         let (log_read, log_write) = process::pipe()?;
         let (lifeline_read, lifeline) = process::pipe()?;
         let dir = spec.dir.as_deref().unwrap_or(&files.own_dir);
@@ -124,40 +126,24 @@ impl WatchdogLauncher {
             .group(Group::NewSession)
             .spawn()
             .map_err(io::Error::other)?;
-        let watched = self.settle(child, &confined, &files)?;
+        let pid = child.pid();
+        let recorded = Record::of(pid, &self.boot).map_or(Ok(()), |record| files.record(&record));
+        if let Err(error) = recorded {
+            return Err(give_up(child, error));
+        }
+        let watched = watch(child).map_err(|(child, error)| give_up(child, error))?;
         let output = pipe::Receiver::from_owned_fd(log_read)?;
         let log = spawn_local(Rc::clone(&order.logs).pump(output, order.instance));
         Ok(Replica {
             authority: spec.id.name().to_owned(),
             started: Started {
                 watched,
-                confined,
+                fence: Fence::join(group, pid, spec.limits),
                 files,
                 lifeline,
             },
             log,
         })
-    }
-
-    /// Puts a process that was just started under its limits, writes it down and watches it. It
-    /// has had no request yet, so it has started nothing that could escape.
-    fn settle(
-        &self,
-        child: Child,
-        confined: &Confined,
-        files: &Files,
-    ) -> io::Result<AsyncFd<Watched>> {
-        let pid = child.pid();
-        let settled = match confined.add(pid) {
-            // It has ended already; that is seen by its pidfd, as always.
-            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(()),
-            other => other,
-        }
-        .and_then(|()| Record::of(pid, &self.boot).map_or(Ok(()), |record| files.record(&record)));
-        if let Err(error) = settled {
-            return Err(give_up(child, error));
-        }
-        watch(child).map_err(|(child, error)| give_up(child, error))
     }
 }
 
@@ -219,7 +205,7 @@ impl AsRawFd for Watched {
 #[derive(Debug)]
 struct Started {
     watched: AsyncFd<Watched>,
-    confined: Confined,
+    fence: Fence,
     files: Files,
     /// Held, never written.
     lifeline: OwnedFd,
@@ -243,7 +229,7 @@ impl Running for Replica {
         Endpoint::Unix(self.started.files.socket.clone())
     }
 
-    fn session(&self) -> i32 {
+    fn pid(&self) -> i32 {
         self.started.pid()
     }
 
@@ -255,8 +241,13 @@ impl Running for Replica {
     }
 
     fn check(&self) -> Later<'_, Result<(), Unhealthy>> {
-        let socket: &Path = &self.started.files.socket;
-        Box::pin(health::check(socket, &self.authority))
+        Box::pin(async {
+            let closed = self.started.fence.closed().await;
+            closed.map_err(|why| {
+                Unhealthy::NoAnswer(format!("it cannot be put under its limits: {why}"))
+            })?;
+            health::check(&self.started.files.socket, &self.authority).await
+        })
     }
 
     fn ask_to_end(&self) {
@@ -283,30 +274,12 @@ async fn end(started: Started) -> String {
     let pid = started.pid();
     let Started {
         mut watched,
-        confined,
+        fence,
         files,
         lifeline,
     } = started;
-    // Before it is reaped, since its pid names the session until then; walking /proc or
-    // emptying a group takes its time, so not on this thread.
-    let begun = process::start_time(pid);
-    let kill = move || {
-        let result = if confined.is_fenced() {
-            confined.kill_all()
-        } else {
-            process::kill_session(pid, begun).map(|_count| ())
-        };
-        (result, confined)
-    };
-    let confined = match spawn_blocking(kill).await {
-        Ok((result, confined)) => {
-            if let Err(error) = result {
-                tracing::warn!(pid, %error, "not all that a replica started could be ended");
-            }
-            Some(confined)
-        }
-        Err(_cancelled) => None,
-    };
+    // Before it is reaped: until then its number is its own.
+    let group = fence.end_all(pid, files.own_dir.clone()).await;
     let killed = watched.get_ref().0.signal(Signal::KILL);
     let gone = timeout(KILL_MAX, watched.readable()).await.is_ok();
     let how = match watched.get_mut().0.try_wait() {
@@ -319,6 +292,6 @@ async fn end(started: Started) -> String {
     };
     drop((watched, lifeline));
     // Removing what a function left in its directory may take long.
-    spawn_blocking(move || drop((files, confined))).await.ok();
+    spawn_blocking(move || drop((files, group))).await.ok();
     how
 }

@@ -59,8 +59,8 @@ pub(crate) struct Slot {
     pub(crate) spec: Rc<Spec>,
     /// What the data plane may send to; none while it is not ready.
     ready: RefCell<Option<Arc<Replica>>>,
-    /// The session of its processes, 0 for none.
-    session: Cell<i32>,
+    /// Its process, 0 for none.
+    pid: Cell<i32>,
     retired: watch::Sender<bool>,
 }
 
@@ -70,7 +70,7 @@ impl Slot {
             generation,
             spec,
             ready: RefCell::default(),
-            session: Cell::new(0),
+            pid: Cell::new(0),
             retired: watch::Sender::new(false),
         }
     }
@@ -80,9 +80,9 @@ impl Slot {
         self.ready.borrow().clone()
     }
 
-    /// The session of its processes, while there is one.
-    pub(crate) fn session(&self) -> Option<i32> {
-        Some(self.session.get()).filter(|session| *session > 0)
+    /// Its process, while there is one.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        Some(self.pid.get()).filter(|pid| *pid > 0)
     }
 
     /// It is wanted no more. Whoever says so takes it off the routes in the same breath.
@@ -147,10 +147,10 @@ impl Keeper {
         };
         let replica = context.launcher.launch(&order)?;
         let name = instance_name(&self.slot.spec.id, order.instance);
-        self.slot.session.set(replica.session());
+        self.slot.pid.set(replica.pid());
         tracing::debug!(
             instance = name,
-            session = replica.session(),
+            pid = replica.pid(),
             "a replica was started"
         );
         let mut served = Vec::new();
@@ -165,7 +165,7 @@ impl Keeper {
         if matches!(end, End::Retired) {
             self.drain(&*replica, &served).await;
         }
-        self.slot.session.set(0);
+        self.slot.pid.set(0);
         let how = replica.clean_up().await;
         tracing::debug!(instance = name, how, "a replica is gone");
         match end {

@@ -1,4 +1,4 @@
-//! What the processes of some sessions take: memory now, CPU between two looks.
+//! What some processes and all below them take: memory now, CPU between two looks.
 //!
 //! From /proc/PID/stat (proc_pid_stat(5)), which is there with and without control groups. A
 //! process that ends between the looks hands its time on to its parent, where it is counted as
@@ -22,28 +22,36 @@ pub(crate) struct Look {
 }
 
 impl Look {
-    /// Adds up all processes of these sessions. Walks /proc, so not for the control thread.
-    pub(crate) fn at(sessions: &HashSet<i32>) -> Self {
+    /// Adds up these processes and all below them. Walks /proc, so not for the control thread.
+    pub(crate) fn at(roots: &HashSet<i32>) -> Self {
+        let mut all: Vec<_> = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
+                // One that has ended meanwhile is not there to be counted.
+                let (parent, look) = parse(&fs::read(entry.path().join("stat")).ok()?)?;
+                Some((pid, parent, look))
+            })
+            .collect();
+        let mut family = HashSet::new();
         let mut sum = Self::default();
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if !name
-                .as_encoded_bytes()
-                .first()
-                .is_some_and(u8::is_ascii_digit)
-            {
-                continue;
-            }
-            // One that has ended meanwhile is not there to be counted.
-            let text = fs::read(entry.path().join("stat")).unwrap_or_default();
-            if let Some((session, look)) = parse(&text)
-                && sessions.contains(&session)
-            {
-                sum.ticks += look.ticks;
-                sum.pages += look.pages;
+        loop {
+            let before = family.len();
+            all.retain(|(pid, parent, look)| {
+                let belongs = roots.contains(pid) || family.contains(parent);
+                if belongs {
+                    family.insert(*pid);
+                    sum.ticks += look.ticks;
+                    sum.pages += look.pages;
+                }
+                !belongs
+            });
+            if family.len() == before {
+                return sum;
             }
         }
-        sum
     }
 }
 
@@ -65,7 +73,7 @@ pub(crate) fn between(first: Look, second: Look, window: Duration) -> Usage {
     }
 }
 
-/// Session, ticks and pages of one stat line. The name in parentheses may hold anything, so
+/// Parent, ticks and pages of one stat line. The name in parentheses may hold anything, so
 /// fields are counted from the last closing one.
 fn parse(text: &[u8]) -> Option<(i32, Look)> {
     let name_end = text.iter().rposition(|byte| *byte == b')')?;
@@ -73,9 +81,9 @@ fn parse(text: &[u8]) -> Option<(i32, Look)> {
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     // Field 3 of the manual page is the first here.
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    let session = fields.get(6 - 3)?.parse().ok()?;
+    let parent = fields.get(4 - 3)?.parse().ok()?;
     Some((
-        session,
+        parent,
         Look {
             ticks: (14..=17).map(number).sum::<Option<u64>>()?,
             pages: number(24)?,
@@ -95,7 +103,7 @@ mod tests {
             ticks: 100,
             pages: 55,
         };
-        assert_eq!(parse(line), Some((40, look)));
+        assert_eq!(parse(line), Some((1, look)));
         assert_eq!(parse(b"42 (a"), None);
         assert_eq!(parse(b""), None);
     }
@@ -110,8 +118,7 @@ mod tests {
 
     #[test]
     fn this_process_takes_something() {
-        let stat = fs::read("/proc/self/stat").unwrap();
-        let (own, _) = parse(&stat).unwrap();
+        let own = i32::try_from(std::process::id()).unwrap();
         assert!(Look::at(&HashSet::from([own])).pages > 0);
         assert_eq!(Look::at(&HashSet::new()), Look::default());
     }

@@ -101,7 +101,7 @@ impl Running for Rc<Fake> {
         Endpoint::Unix("/fake".into())
     }
 
-    fn session(&self) -> i32 {
+    fn pid(&self) -> i32 {
         i32::MAX
     }
 

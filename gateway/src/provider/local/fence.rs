@@ -1,0 +1,184 @@
+//! The control group around a replica: made with it, joined in the background, emptied at its
+//! end.
+//!
+//! Joining costs one write, for which the kernel waits until no processor is in the middle of a
+//! fork (an RCU grace period): 5 to 16 ms on the build machine, several times what starting a
+//! watchdog takes, and on the control thread everybody would wait. So it is done by another
+//! thread. A function with limits gets no request before it is under them; one without gets its
+//! first request while its replica is joining, and what was started by then is taken along.
+//!
+//! Where no group can be made, what is to be ended is looked for in the process list.
+//!
+//! What it does not do: choose limits, or start anything.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use process::limits::{Confined, Limits};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, spawn_blocking},
+};
+
+use super::stragglers;
+
+/// What became of the attempt to join; none while it goes on.
+type Outcome = Option<Result<(), String>>;
+
+/// The group of one replica.
+#[derive(Debug)]
+pub(super) struct Fence {
+    group: JoinHandle<Confined>,
+    outcome: watch::Receiver<Outcome>,
+    /// No request may come before it has joined.
+    strict: bool,
+}
+
+impl Fence {
+    /// Begins to put the process `pid`, which was just started, into `group`.
+    pub(super) fn join(group: Confined, pid: i32, limits: Limits) -> Self {
+        let (sender, outcome) = watch::channel(None);
+        let group = spawn_blocking(move || {
+            let joined = join_all(&group, pid).map_err(|error| error.to_string());
+            // Nobody listens when the replica has ended already.
+            sender.send(Some(joined)).ok();
+            group
+        });
+        Self {
+            group,
+            outcome,
+            strict: limits != Limits::default(),
+        }
+    }
+
+    /// Waits until the replica may get requests.
+    ///
+    /// # Errors
+    /// Why it cannot be put under its limits.
+    pub(super) async fn closed(&self) -> Result<(), String> {
+        if !self.strict {
+            return Ok(());
+        }
+        let mut outcome = self.outcome.clone();
+        match outcome.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(outcome)) => outcome.clone(),
+            _ => Err("the attempt was broken off".to_owned()),
+        }
+    }
+
+    /// Ends all that the replica `pid`, which must not have been reaped, has started, and gives
+    /// the group back: dropping it removes its folders, once the replica is reaped.
+    pub(super) async fn end_all(self, pid: i32, own_dir: PathBuf) -> Option<Confined> {
+        let group = self.group.await.ok()?;
+        let joined = matches!(*self.outcome.borrow(), Some(Ok(())));
+        let ended = spawn_blocking(move || {
+            let result = if group.is_fenced() && joined {
+                group.kill_all()
+            } else {
+                end_tree(pid, &own_dir)
+            };
+            (result, group)
+        });
+        let (result, group) = ended.await.ok()?;
+        if let Err(error) = result {
+            tracing::warn!(pid, %error, "not all that a replica started could be ended");
+        }
+        Some(group)
+    }
+}
+
+/// Joins, and takes along what was started meanwhile. What is started after its parent has
+/// joined is in the group by birth.
+fn join_all(group: &Confined, pid: i32) -> io::Result<()> {
+    let mut waiting = vec![pid];
+    while let Some(pid) = waiting.pop() {
+        match group.add(pid) {
+            // It has ended; that is seen elsewhere.
+            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => continue,
+            other => other?,
+        }
+        waiting.extend(children(pid));
+    }
+    Ok(())
+}
+
+/// The children of a process with one thread, proc_pid_task_children(5).
+fn children(pid: i32) -> Vec<i32> {
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Ends the tree below a watchdog, whose functions have sessions of their own, then its own
+/// session, then what has lost its place in the tree because the watchdog was killed.
+fn end_tree(pid: i32, own_dir: &Path) -> io::Result<()> {
+    let begun = process::start_time(pid);
+    let below = process::kill_descendants(pid);
+    let session = process::kill_session(pid, begun);
+    stragglers::end(own_dir)?;
+    below.and(session).map(|_count| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use process::{Command, Group, Signal, Stdio, limits::Enforcer};
+    use std::io::Read;
+
+    /// Goal: whatever a replica started is gone at its end, with and without control groups.
+    /// Steps: start a shell that starts a sleeper in another session, wait for its word, end
+    /// all; the pipe that all of them hold comes to its end.
+    async fn all_is_ended(enforcer: &Enforcer) {
+        let (read, write) = process::pipe().unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", "setsid sleep 1000 & echo; wait"])
+            .stdout(Stdio::Fd(write))
+            .group(Group::NewSession)
+            .spawn()
+            .unwrap();
+        let mut output = fs::File::from(read);
+        output.read_exact(&mut [0]).unwrap();
+        let group = enforcer.group("test", Limits::default()).unwrap();
+        let fence = Fence::join(group, shell.pid(), Limits::default());
+        fence.closed().await.unwrap();
+        let group = fence
+            .end_all(shell.pid(), "/nonexistent".into())
+            .await
+            .unwrap();
+        shell.signal(Signal::KILL).unwrap();
+        shell.wait().unwrap();
+        assert_eq!(output.read(&mut [0]).unwrap(), 0);
+        drop(group);
+    }
+
+    #[tokio::test]
+    async fn nothing_outlives_a_replica_where_there_are_groups() {
+        all_is_ended(&Enforcer::detect()).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_outlives_a_replica_where_there_are_none() {
+        all_is_ended(&Enforcer::without_cgroups("this is a test")).await;
+    }
+
+    #[tokio::test]
+    async fn a_function_with_limits_waits_until_it_is_under_them() {
+        let enforcer = Enforcer::detect();
+        let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
+        let limits = Limits {
+            memory_bytes: Some(64 << 20),
+            cpu_millicores: None,
+        };
+        let group = enforcer.group("limited", limits).unwrap();
+        let fence = Fence::join(group, sleeper.pid(), limits);
+        fence.closed().await.unwrap();
+        assert!(fence.outcome.borrow().is_some());
+        drop(fence.end_all(sleeper.pid(), "/nonexistent".into()).await);
+        sleeper.signal(Signal::KILL).unwrap();
+        sleeper.wait().unwrap();
+    }
+}
