@@ -3,7 +3,7 @@
 
 mod support;
 
-use process::{Command, Group, Signal, Stdio};
+use process::{Command, Group, Stdio};
 use support::{shell, wait_until};
 
 #[test]
@@ -52,7 +52,7 @@ fn orphans_are_adopted_and_reaped_and_known_children_are_left_alone() {
         running.len() == 1 && process::children().expect("/proc can be read").len() == 2
     });
     assert!(known.wait().expect("its status is still there").success());
-    process::kill_group(running[0], Signal::KILL).expect("its own group");
+    process::kill_orphan(running[0]).expect("it can be ended");
     wait_until("nobody is left", || {
         process::reap_orphans(|_| false)
             .expect("/proc can be read")

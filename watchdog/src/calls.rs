@@ -70,6 +70,10 @@ impl Calls {
 
     /// Ends every process of every call, and all that they started, at once.
     pub(crate) fn end_all(&self) {
+        // After an orderly end there is nothing to end, and /proc need not be walked.
+        if self.inner.processes.borrow().is_empty() && self.sweep() == 0 {
+            return;
+        }
         let processes: Vec<i32> = self.inner.processes.borrow().values().copied().collect();
         let report = |result: std::io::Result<usize>| {
             if let Err(error) = result {
