@@ -136,6 +136,22 @@ impl Chunk {
         chunk.freeze()
     }
 
+    /// Both, one after the other. Copies, unless one is empty: for what rarely comes in two
+    /// pieces, as a head does.
+    #[must_use]
+    pub fn joined(first: Self, second: Self) -> Self {
+        if first.is_empty() {
+            return second;
+        }
+        if second.is_empty() {
+            return first;
+        }
+        let mut both = ChunkMut::new();
+        both.extend_from_slice(&first);
+        both.extend_from_slice(&second);
+        both.freeze()
+    }
+
     /// Drops the first `count` bytes from view.
     ///
     /// # Panics
@@ -208,6 +224,15 @@ mod tests {
         assert_eq!(&*chunk.slice(5..10), b"world");
         drop(hello);
         assert_eq!(&*chunk, b"wide world");
+    }
+
+    #[test]
+    fn joined_chunks_follow_each_other_and_an_empty_one_costs_no_copy() {
+        let hello = Chunk::copied(b"hello");
+        let address = hello.as_ptr();
+        let hello = Chunk::joined(hello, Chunk::default());
+        assert_eq!(hello.as_ptr(), address);
+        assert_eq!(&*Chunk::joined(hello, Chunk::copied(b" you")), b"hello you");
     }
 
     #[test]

@@ -114,9 +114,12 @@ impl Timer {
         Self { slot }
     }
 
-    /// Sets the deadline, in place of an earlier one.
+    /// Sets the deadline, in place of an earlier one. One beyond the end of time never passes.
     pub fn set(&self, after: Duration) {
-        self.set_at(Instant::now() + after);
+        match Instant::now().checked_add(after) {
+            Some(deadline) => self.set_at(deadline),
+            None => self.clear(),
+        }
     }
 
     /// Sets the deadline to a point in time.

@@ -42,6 +42,7 @@ under_each_driver! {
     a_stopped_receiver_yields_what_has_arrived_and_then_ends => stopped;
     a_timer_fires_after_its_deadline_and_can_be_set_again => timer;
     a_timer_that_was_cleared_never_fires => cleared_timer;
+    a_timer_beyond_the_end_of_time_never_fires => endless_timer;
     a_pipe_carries_more_than_it_holds => pipe;
     a_bell_rung_by_another_thread_wakes_this_one => bell;
     an_idle_connection_is_quiet_until_bytes_arrive => quiet;
@@ -190,6 +191,13 @@ async fn cleared_timer() {
     timer.set(Duration::from_millis(20));
     timer.clear();
     let fired = race(timer.expired(), net::sleep(Duration::from_millis(80))).await;
+    assert_eq!(fired, Either::Second(()));
+}
+
+async fn endless_timer() {
+    let timer = Timer::new();
+    timer.set(Duration::MAX);
+    let fired = race(timer.expired(), net::sleep(Duration::from_millis(50))).await;
     assert_eq!(fired, Either::Second(()));
 }
 

@@ -1,5 +1,7 @@
 //! What is known of a request from its head on: its id, when it began, how its body is framed.
 
+use std::time::Duration;
+
 use net::Chunk;
 use uuid::{Builder, fmt::Hyphenated};
 use wire::{BodyDecoder, Framing, RequestHead};
@@ -71,6 +73,15 @@ impl<'a> Call<'a> {
             Some(Route::Function { path, .. }) if path.starts_with(b"/") => [b"", path],
             Some(Route::Function { path, .. }) => [b"/", path],
             Some(Route::Control) | None => [b"", self.head.target],
+        }
+    }
+
+    /// How long an answer that has begun may pause. Our own control plane may be silent for as
+    /// long as a follower of quiet logs has patience: it notices by itself when nobody is there.
+    pub(crate) fn silence_limit(&self, limits: &Limits) -> Duration {
+        match self.route {
+            Some(Route::Control) => Duration::MAX,
+            _ => limits.stream_idle_timeout,
         }
     }
 

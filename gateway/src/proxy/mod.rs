@@ -2,15 +2,17 @@
 //! answer on its way back, both at the same time.
 //!
 //! `call` is what is known of the request, `head` writes both heads anew, `body` moves bodies,
-//! `connect` gets a connection, `relay` runs the two directions, `retry` says whether a failure
-//! may be tried again.
+//! `connect` gets a connection, `relay` runs the two directions (`upload` and `answer`), `retry`
+//! says whether a failure may be tried again.
 
+mod answer;
 mod body;
 mod call;
 mod connect;
 mod head;
 mod relay;
 mod retry;
+mod upload;
 
 use std::{io, time::Duration};
 
@@ -88,7 +90,8 @@ pub(crate) async fn forward(
     let far = Far {
         upstream,
         replica,
-        limit,
+        first_byte_limit: limit,
+        silence_limit: call.silence_limit(&worker.limits),
     };
     relay::relay(worker, client, call, far, Request { pump, first, rest }).await
 }

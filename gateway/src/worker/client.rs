@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, io, net::SocketAddr, time::Duration};
 
-use net::{Chunk, ChunkMut, Either, Receiver, Sender, Stream, Timer, race};
+use net::{Chunk, Either, Receiver, Sender, Stream, Timer, race};
 
 use super::drain::Seat;
 use crate::{failure::Failure, limits::Limits};
@@ -58,9 +58,8 @@ impl Client {
                 if have.is_empty() {
                     self.seat.set_idle(false);
                     self.timer.set(limits.head_timeout);
-                    return Ok(Some(chunk));
                 }
-                Ok(Some(joined(&have, &chunk)))
+                Ok(Some(Chunk::joined(have, chunk)))
             }
             Either::First(_closed) => Ok(None),
             Either::Second(()) if have.is_empty() => Ok(None),
@@ -91,12 +90,4 @@ impl Client {
             }
         }
     }
-}
-
-/// A head rarely comes in two pieces; when it does, they are copied together.
-fn joined(have: &[u8], more: &[u8]) -> Chunk {
-    let mut both = ChunkMut::new();
-    both.extend_from_slice(have);
-    both.extend_from_slice(more);
-    both.freeze()
 }
