@@ -14,12 +14,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::folder::{Folder, Version, sub_folders};
 use super::hierarchy::{self, Place};
 use super::{Confined, Limits};
 
 const PREFIX: &str = "ringway-";
+
+/// How long dropping an enforcer waits for its folders to become free.
+const REMOVE_WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// Makes confined groups in the best way this machine allows.
 ///
@@ -139,9 +143,13 @@ impl Drop for Enforcer {
             self.cpu.as_ref().ok(),
             self.fence.as_ref(),
         ];
+        // Processes that have just been ended keep their folder busy for a moment. What is busy
+        // for longer is cleared away by the next start.
+        let deadline = Instant::now() + REMOVE_WAIT_MAX;
         for folder in remains.iter().chain(bases.into_iter().flatten()) {
-            // What still has a process in it is cleared away by the next start.
-            folder.remove().unwrap_or(());
+            while folder.remove().is_err() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
         }
     }
 }
