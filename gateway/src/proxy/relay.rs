@@ -86,9 +86,11 @@ pub(crate) async fn relay(
         silence_limit,
     };
     let back = answering.run(&mut upstream.stream.receiver);
-    let ended = match race(back, there).await {
-        Either::First(answer) => answer,
-        Either::Second(failure) => Err(failure),
+    // The request's direction first: an answer that is ready at the first look (epoll tries before
+    // it waits) must find that the request is through, or the connection would be given up.
+    let ended = match race(there, back).await {
+        Either::First(failure) => Err(failure),
+        Either::Second(answer) => answer,
     };
     let answer_begun = progress.answer_begun.get();
     let done = ended.map_err(|failure| Failed {
