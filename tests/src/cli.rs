@@ -31,7 +31,6 @@ impl Finished {
     ///
     /// # Panics
     /// When it is another.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
@@ -72,13 +71,11 @@ impl Cli {
     }
 
     /// Runs it to its end without input.
-    #[must_use]
     pub fn run(self) -> Finished {
         self.run_with(b"")
     }
 
     /// Runs it to its end with this input.
-    #[must_use]
     pub fn run_with(mut self, input: &[u8]) -> Finished {
         self.command.stdin(Stdio::piped());
         let mut child = self.start();

@@ -26,36 +26,37 @@ use crate::{
 #[derive(Debug)]
 pub struct Builder {
     folder: Arc<TempDir>,
+    driver: String,
+    threads: usize,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
 }
 
 impl Builder {
-    /// `ringway up --threads 2` on a free port and a new state directory.
+    /// `ringway up` with two threads, on a free port and a new state directory.
     #[must_use]
     pub fn new(driver: Driver) -> Self {
-        let folder = Arc::new(
-            tempfile::Builder::new()
-                .prefix("ringway-e2e-")
-                .tempdir()
-                .unwrap(),
-        );
-        let state = folder.path().join("state");
-        let arguments = [
-            "up",
-            "--listen",
-            "127.0.0.1:0",
-            "--threads",
-            "2",
-            "--driver",
-        ];
-        let mut builder = Self {
-            folder,
-            arguments: arguments.map(str::to_owned).to_vec(),
+        let folder = tempfile::Builder::new().prefix("ringway-e2e-").tempdir();
+        Self {
+            folder: Arc::new(folder.unwrap()),
+            driver: driver.name().to_owned(),
+            threads: 2,
+            arguments: Vec::new(),
             variables: Vec::new(),
-        };
-        builder.arguments.push(driver.name().to_owned());
-        builder.arg("--state-dir").arg(state.to_str().unwrap())
+        }
+    }
+
+    /// Another number of threads.
+    #[must_use]
+    pub fn threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Leaves the choice of the driver to the gateway.
+    #[must_use]
+    pub fn auto(self) -> Self {
+        let driver = "auto".to_owned();
+        Self { driver, ..self }
     }
 
     /// One more argument.
@@ -122,6 +123,10 @@ impl Builder {
     fn command(&self) -> Command {
         let mut command = Command::new(binaries::ringway());
         command
+            .args(["up", "--listen", "127.0.0.1:0", "--driver", &self.driver])
+            .args(["--threads", &self.threads.to_string()])
+            .arg("--state-dir")
+            .arg(self.folder().join("state"))
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -197,13 +202,11 @@ impl Gateway {
     }
 
     /// Calls a function with a body.
-    #[must_use]
     pub fn call(&self, function: &str, body: &[u8]) -> Response {
         self.connect().post(&format!("/function/{function}"), body)
     }
 
     /// A call of the `/system` API with a JSON body.
-    #[must_use]
     pub fn api(&self, method: &str, path: &str, body: &Value) -> Response {
         let json = "Content-Type: application/json\r\nAccept: application/json\r\n";
         let body = body.to_string();
@@ -231,6 +234,16 @@ impl Gateway {
         eventually("a replica is ready", || {
             (self.available(name) > 0).then_some(())
         });
+    }
+
+    /// Removes a function.
+    ///
+    /// # Panics
+    /// When the gateway refuses it.
+    pub fn remove(&self, name: &str) {
+        let body = json!({ "functionName": name });
+        let answer = self.api("DELETE", "/system/functions", &body);
+        assert_eq!(answer.status(), 202, "{name}: {}", answer.text());
     }
 
     /// Asks for this many replicas and waits until they are ready, or gone.

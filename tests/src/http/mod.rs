@@ -147,6 +147,23 @@ impl Connection {
         }
     }
 
+    /// The next chunk of a chunked body, `None` after the last; the head was read before.
+    ///
+    /// # Panics
+    /// When the body is cut short.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line = self.line();
+        let size = usize::from_str_radix(&line, 16).unwrap();
+        let data = self.exactly(size);
+        assert_eq!(self.line(), "", "a chunk is longer than it said");
+        (size > 0).then_some(data)
+    }
+
+    /// The next bytes as they come, framing included.
+    pub fn raw(&mut self, length: usize) -> Vec<u8> {
+        self.exactly(length)
+    }
+
     fn line(&mut self) -> String {
         loop {
             if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
