@@ -97,7 +97,7 @@ def main():
     parser.add_argument("--program", default="/bin/cat")
     options = parser.parse_args()
     bench.need("cc", "wrk", "taskset")
-    binary = bench.release_binary("fwatchdog")
+    binary = bench.release_binary("watchdog", "fwatchdog")
 
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         loop = Path(directory) / "floor"

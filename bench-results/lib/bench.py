@@ -29,10 +29,17 @@ def need(*programs):
         sys.exit(f"missing: {', '.join(missing)} (Debian: apt-get install {' '.join(missing)})")
 
 
-def release_binary(name):
-    """Builds and returns a release binary of this tree."""
-    subprocess.run(["cargo", "build", "--release", "--bin", name], cwd=ROOT, check=True)
-    return ROOT / "target" / "release" / name
+def release_binary(package, name):
+    """Builds a release binary of this tree and returns its path, as Cargo tells it."""
+    command = ["cargo", "build", "--release", "-p", package, "--bin", name]
+    done = subprocess.run(
+        [*command, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == name:
+            return Path(message["executable"])
+    sys.exit(f"cargo has built no {name}")
 
 
 def cpu_ns(pid):

@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--connections", type=int, default=64)
     options = parser.parse_args()
     bench.need("nginx", "wrk", "taskset")
-    binary = bench.release_binary("ringway")
+    binary = bench.release_binary("ringway", "ringway")
 
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         tcp, port = bench.free_port(), bench.free_port()

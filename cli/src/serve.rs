@@ -58,6 +58,13 @@ pub(crate) struct Serve {
     log_level: LogLevel,
 }
 
+/// The small watchdog, in builds that carry it; see `build.rs`.
+#[cfg(carries_watchdog)]
+const CARRIED_WATCHDOG: Option<&[u8]> =
+    Some(include_bytes!(concat!(env!("OUT_DIR"), "/fwatchdog")));
+#[cfg(not(carries_watchdog))]
+const CARRIED_WATCHDOG: Option<&[u8]> = None;
+
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
@@ -96,6 +103,7 @@ impl Serve {
             None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         Ok(Config {
+            watchdog: CARRIED_WATCHDOG,
             listen: self.listen.clone(),
             state_dir,
             threads: threads.get(),

@@ -16,7 +16,6 @@ use crate::{
     Config,
     control::{self, ControlError, Options, Termination},
     plane::{self, Bells, Listeners, StartError},
-    provider::local::WatchdogProgram,
     shared::Shared,
 };
 
@@ -83,7 +82,6 @@ fn run_on(
     let shared = Arc::new(Shared::new(first, config.threads));
     let bells = Arc::new(OnceLock::new());
     let options = Options {
-        watchdog: WatchdogProgram::detect().map_err(ControlError::System)?,
         driver: driver.clone(),
         on_terminate: Box::new(tell_workers(Arc::clone(&shared), Arc::clone(&bells))),
     };

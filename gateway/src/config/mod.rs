@@ -25,4 +25,6 @@ pub struct Config {
     pub statics: Vec<StaticUpstream>,
     /// Limits of the data plane.
     pub limits: Limits,
+    /// A small watchdog that the caller carries, for when none is installed beside it.
+    pub watchdog: Option<&'static [u8]>,
 }

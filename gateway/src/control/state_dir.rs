@@ -7,6 +7,7 @@
 //!       run/control.sock, run/N.sock    sockets
 //!       run/replicas/N                  which process serves there
 //!       run/sockets-elsewhere           where the sockets are, if not here
+//!       run/fwatchdog                   the program of the replicas, if the gateway carries one
 //!       tmp/NAME-N/                     a replica's TMPDIR and HOME
 //! ```
 //!
@@ -136,6 +137,11 @@ impl StateDir {
         self.sockets.join("control.sock")
     }
 
+    /// For what is only there while a gateway runs; empty at its start.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
     /// Where replicas have their files.
     pub(crate) fn places(&self) -> Places {
         Places {
@@ -150,7 +156,7 @@ impl Drop for StateDir {
     fn drop(&mut self) {
         // What is left in `run` is removed at the next start in any case.
         fs::remove_file(self.control_socket()).ok();
-        remove_elsewhere(&self.root.join("run"));
+        remove_elsewhere(&self.run());
     }
 }
 

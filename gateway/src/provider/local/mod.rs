@@ -21,6 +21,7 @@ mod log_ring;
 mod logs;
 mod namespaces;
 mod places;
+mod program;
 mod provider;
 mod replica;
 mod scale_labels;
@@ -33,9 +34,9 @@ mod usage;
 pub(crate) use function::Context;
 pub(crate) use logs::rfc3339;
 pub(crate) use places::{Places, SOCKET_NAME_BYTES_MAX};
+pub(crate) use program::WatchdogProgram;
 pub(crate) use provider::LocalProvider;
 pub(crate) use replica::WatchdogLauncher;
-pub use replica::WatchdogProgram;
 pub(crate) use spec_store::SpecStore;
 
 #[cfg(test)]

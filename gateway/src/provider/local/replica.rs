@@ -14,7 +14,6 @@
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
-    path::PathBuf,
     rc::Rc,
     time::Duration,
 };
@@ -38,6 +37,7 @@ use super::{
     launch::{Later, Launcher, Order, Running, Unhealthy},
     leftovers::{Record, boot_id},
     places::{Files, Places},
+    program::WatchdogProgram,
 };
 
 /// The number of the lifeline in the watchdog.
@@ -46,37 +46,6 @@ const LIFELINE_FD: RawFd = 4;
 const KILL_MAX: Duration = Duration::from_secs(10);
 /// For the last output of a replica that has ended.
 const LAST_OUTPUT_MAX: Duration = Duration::from_millis(200);
-
-/// How a watchdog is started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WatchdogProgram {
-    /// The program.
-    pub path: PathBuf,
-    /// Its arguments.
-    pub args: Vec<String>,
-}
-
-impl WatchdogProgram {
-    /// The small `fwatchdog` beside this executable, else this executable as `… watchdog`.
-    ///
-    /// # Errors
-    /// When the system does not say which executable this is.
-    pub fn detect() -> io::Result<Self> {
-        let own = std::env::current_exe()?;
-        let small = own.with_file_name("fwatchdog");
-        Ok(if small.is_file() {
-            Self {
-                path: small,
-                args: Vec::new(),
-            }
-        } else {
-            Self {
-                path: own,
-                args: vec!["watchdog".to_owned()],
-            }
-        })
-    }
-}
 
 /// Starts watchdogs.
 #[derive(Debug)]
