@@ -91,8 +91,8 @@ impl Launcher for Rc<Fakes> {
         Ok(Box::new(fake))
     }
 
-    fn warnings(&self, _limits: Limits) -> Vec<String> {
-        Vec::new()
+    fn warnings(&self, _limits: Limits) -> Later<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
     }
 }
 
