@@ -39,4 +39,4 @@ pub use replica::WatchdogProgram;
 pub(crate) use spec_store::SpecStore;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
