@@ -120,3 +120,6 @@ impl Api {
         (route.handler)(self, call).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,15 +140,20 @@ pub(crate) mod tests {
     use super::*;
     use net::Endpoint;
 
-    /// Routes with a data plane of one core that nobody drives.
-    pub(crate) fn routes() -> Rc<Routes> {
+    /// A data plane of one core that nobody drives.
+    pub(crate) fn shared() -> Arc<Shared> {
         let control = control_function(Endpoint::Unix("/nonexistent".into()), 1);
         let first = Snapshot {
             generation: 1,
             functions: HashMap::new(),
             control,
         };
-        Rc::new(Routes::new(Arc::new(Shared::new(first, 1))))
+        Arc::new(Shared::new(first, 1))
+    }
+
+    /// Routes to such a data plane.
+    pub(crate) fn routes() -> Rc<Routes> {
+        Rc::new(Routes::new(shared()))
     }
 
     /// The replicas that the data plane sees.

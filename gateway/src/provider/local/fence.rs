@@ -1,11 +1,12 @@
-//! The control group around a replica: made with it, joined in the background, emptied at its
-//! end.
+//! The control group around a replica: made and joined in the background, emptied at its end.
 //!
 //! Joining costs one write, for which the kernel waits until no processor is in the middle of a
 //! fork (an RCU grace period): 5 to 16 ms on the build machine, several times what starting a
-//! watchdog takes, and on the control thread everybody would wait. So it is done by another
-//! thread. A function with limits gets no request before it is under them; one without gets its
-//! first request while its replica is joining, and what was started by then is taken along.
+//! watchdog takes. It holds the lock of all groups meanwhile, so making or removing another one
+//! waits as long. On the control thread everybody would wait with it; so all of it is done by
+//! other threads. A function with limits gets no request before it is under them; one without
+//! gets its first request while its replica is joining, and what was started by then is taken
+//! along.
 //!
 //! Where no group can be made, what is to be ended is looked for in the process list.
 //!
@@ -14,9 +15,10 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use process::limits::{Confined, Limits};
+use process::limits::{Confined, Enforcer, Limits};
 use tokio::{
     sync::watch,
     task::{JoinHandle, spawn_blocking},
@@ -30,21 +32,28 @@ type Outcome = Option<Result<(), String>>;
 /// The group of one replica.
 #[derive(Debug)]
 pub(super) struct Fence {
-    group: JoinHandle<Confined>,
+    group: JoinHandle<Option<Confined>>,
     outcome: watch::Receiver<Outcome>,
     /// No request may come before it has joined.
     strict: bool,
 }
 
 impl Fence {
-    /// Begins to put the process `pid`, which was just started, into `group`.
-    pub(super) fn join(group: Confined, pid: i32, limits: Limits) -> Self {
+    /// Begins to make a group of this name for the process `pid`, which was just started.
+    pub(super) fn begin(enforcer: Arc<Enforcer>, name: String, pid: i32, limits: Limits) -> Self {
         let (sender, outcome) = watch::channel(None);
         let group = spawn_blocking(move || {
-            let joined = join_all(&group, pid).map_err(|error| error.to_string());
+            let group = enforcer.group(&name, limits);
+            let joined = match &group {
+                Ok(group) => join_all(group, pid).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = &joined {
+                tracing::warn!(instance = name, error, "a replica has no control group");
+            }
             // Nobody listens when the replica has ended already.
             sender.send(Some(joined)).ok();
-            group
+            group.ok()
         });
         Self {
             group,
@@ -69,15 +78,14 @@ impl Fence {
     }
 
     /// Ends all that the replica `pid`, which must not have been reaped, has started, and gives
-    /// the group back: dropping it removes its folders, once the replica is reaped.
+    /// its group back: dropping it removes its folders, once the replica is reaped.
     pub(super) async fn end_all(self, pid: i32, own_dir: PathBuf) -> Option<Confined> {
-        let group = self.group.await.ok()?;
+        let group = self.group.await.ok().flatten();
         let joined = matches!(*self.outcome.borrow(), Some(Ok(())));
         let ended = spawn_blocking(move || {
-            let result = if group.is_fenced() && joined {
-                group.kill_all()
-            } else {
-                end_tree(pid, &own_dir)
+            let result = match &group {
+                Some(group) if joined && group.is_fenced() => group.kill_all(),
+                _ => end_tree(pid, &own_dir),
             };
             (result, group)
         });
@@ -85,7 +93,7 @@ impl Fence {
         if let Err(error) = result {
             tracing::warn!(pid, %error, "not all that a replica started could be ended");
         }
-        Some(group)
+        group
     }
 }
 
@@ -126,13 +134,13 @@ fn end_tree(pid: i32, own_dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use process::{Command, Group, Signal, Stdio, limits::Enforcer};
+    use process::{Command, Group, Signal, Stdio};
     use std::io::Read;
 
     /// Goal: whatever a replica started is gone at its end, with and without control groups.
     /// Steps: start a shell that starts a sleeper in another session, wait for its word, end
     /// all; the pipe that all of them hold comes to its end.
-    async fn all_is_ended(enforcer: &Enforcer) {
+    async fn all_is_ended(enforcer: Enforcer) {
         let (read, write) = process::pipe().unwrap();
         let mut shell = Command::new("sh")
             .args(["-c", "setsid sleep 1000 & echo; wait"])
@@ -142,8 +150,8 @@ mod tests {
             .unwrap();
         let mut output = fs::File::from(read);
         output.read_exact(&mut [0]).unwrap();
-        let group = enforcer.group("test", Limits::default()).unwrap();
-        let fence = Fence::join(group, shell.pid(), Limits::default());
+        let name = "test".to_owned();
+        let fence = Fence::begin(Arc::new(enforcer), name, shell.pid(), Limits::default());
         fence.closed().await.unwrap();
         let group = fence
             .end_all(shell.pid(), "/nonexistent".into())
@@ -157,24 +165,23 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_outlives_a_replica_where_there_are_groups() {
-        all_is_ended(&Enforcer::detect()).await;
+        all_is_ended(Enforcer::detect()).await;
     }
 
     #[tokio::test]
     async fn nothing_outlives_a_replica_where_there_are_none() {
-        all_is_ended(&Enforcer::without_cgroups("this is a test")).await;
+        all_is_ended(Enforcer::without_cgroups("this is a test")).await;
     }
 
     #[tokio::test]
     async fn a_function_with_limits_waits_until_it_is_under_them() {
-        let enforcer = Enforcer::detect();
+        let enforcer = Arc::new(Enforcer::detect());
         let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
         let limits = Limits {
             memory_bytes: Some(64 << 20),
             cpu_millicores: None,
         };
-        let group = enforcer.group("limited", limits).unwrap();
-        let fence = Fence::join(group, sleeper.pid(), limits);
+        let fence = Fence::begin(enforcer, "limited".to_owned(), sleeper.pid(), limits);
         fence.closed().await.unwrap();
         assert!(fence.outcome.borrow().is_some());
         drop(fence.end_all(sleeper.pid(), "/nonexistent".into()).await);

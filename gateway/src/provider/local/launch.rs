@@ -32,7 +32,7 @@ pub(crate) trait Launcher {
     fn launch(&self, order: &Order) -> Result<Box<dyn Running>, String>;
 
     /// What of `limits` cannot be enforced here, in sentences.
-    fn warnings(&self, limits: Limits) -> Vec<String>;
+    fn warnings(&self, limits: Limits) -> Later<'_, Vec<String>>;
 }
 
 /// A replica that was started.

@@ -40,4 +40,4 @@ pub(crate) use replica::WatchdogLauncher;
 pub(crate) use spec_store::SpecStore;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -108,8 +108,8 @@ impl LocalProvider {
         on_disk(&self.store, what, move |store| store.put(&key, &value)).await
     }
 
-    fn deployed(&self, spec: &Spec) -> Deployed {
-        let mut warnings = self.context.launcher.warnings(spec.limits);
+    async fn deployed(&self, spec: &Spec) -> Deployed {
+        let mut warnings = self.context.launcher.warnings(spec.limits).await;
         warnings.extend(spec.unenforced());
         Deployed {
             changed: true,
@@ -128,7 +128,7 @@ impl LocalProvider {
             if function.stored().deployment == spec.deployment {
                 return Ok(Deployed {
                     changed: false,
-                    ..self.deployed(&spec)
+                    ..self.deployed(&spec).await
                 });
             }
             return Err(ProviderError::Conflict(format!(
@@ -141,8 +141,8 @@ impl LocalProvider {
             created_at: rfc3339(OffsetDateTime::now_utc()),
         };
         self.put(&id, &stored).await?;
+        let deployed = self.deployed(&spec).await;
         self.check_leaving()?;
-        let deployed = self.deployed(&spec);
         let function = LocalFunction::start(&self.context, spec, stored);
         self.functions.borrow_mut().insert(id, function);
         self.context.routes.flush();
@@ -162,7 +162,7 @@ impl LocalProvider {
         if old.deployment == spec.deployment {
             return Ok(Deployed {
                 changed: false,
-                ..self.deployed(&spec)
+                ..self.deployed(&spec).await
             });
         }
         spec.check_machine()?;
@@ -172,8 +172,8 @@ impl LocalProvider {
             created_at: old.created_at,
         };
         self.put(&id, &stored).await?;
+        let deployed = self.deployed(&spec).await;
         self.check_leaving()?;
-        let deployed = self.deployed(&spec);
         function.replace(spec, stored);
         self.context.routes.flush();
         Ok(deployed)

@@ -12,9 +12,11 @@
 //! What it does not do: start again, or decide about traffic; `supervisor` does.
 
 use std::{
+    cell::Cell,
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,6 +38,7 @@ use super::{
     health,
     launch::{Later, Launcher, Order, Running, Unhealthy},
     leftovers::{Record, boot_id},
+    logs::instance_name,
     places::{Files, Places},
     program::WatchdogProgram,
 };
@@ -52,8 +55,10 @@ const LAST_OUTPUT_MAX: Duration = Duration::from_millis(200);
 pub(crate) struct WatchdogLauncher {
     program: WatchdogProgram,
     places: Places,
-    enforcer: Enforcer,
+    enforcer: Arc<Enforcer>,
     boot: String,
+    /// Groups that were made to see what is enforced; each has a name of its own.
+    trials: Cell<u64>,
 }
 
 impl WatchdogLauncher {
@@ -68,8 +73,9 @@ impl WatchdogLauncher {
         Self {
             program,
             places,
-            enforcer,
+            enforcer: Arc::new(enforcer),
             boot: boot_id(),
+            trials: Cell::new(0),
         }
     }
 
@@ -77,8 +83,6 @@ impl WatchdogLauncher {
         let spec = &order.spec;
         let files = Files::make(&self.places, &spec.id, order.instance)?;
         let socket = net::bind_unix(&files.socket)?;
-        let name = format!("{}-{}", spec.id.name(), order.instance);
-        let group = self.enforcer.group(&name, spec.limits)?;
         let (log_read, log_write) = process::pipe()?;
         let (lifeline_read, lifeline) = process::pipe()?;
         let dir = spec.dir.as_deref().unwrap_or(&files.own_dir);
@@ -101,13 +105,14 @@ impl WatchdogLauncher {
             return Err(give_up(child, error));
         }
         let watched = watch(child).map_err(|(child, error)| give_up(child, error))?;
+        let name = instance_name(&spec.id, order.instance);
         let output = pipe::Receiver::from_owned_fd(log_read)?;
         let log = spawn_local(Rc::clone(&order.logs).pump(output, order.instance));
         Ok(Replica {
             authority: spec.id.name().to_owned(),
             started: Started {
                 watched,
-                fence: Fence::join(group, pid, spec.limits),
+                fence: Fence::begin(Arc::clone(&self.enforcer), name, pid, spec.limits),
                 files,
                 lifeline,
             },
@@ -147,16 +152,24 @@ impl Launcher for WatchdogLauncher {
         }
     }
 
-    fn warnings(&self, limits: Limits) -> Vec<String> {
-        if limits == Limits::default() {
-            return Vec::new();
-        }
-        // Asked of a group that is made and dropped: whether a limit can be set is seen only by
-        // setting it.
-        match self.enforcer.group("trial", limits) {
-            Ok(group) => group.warnings().to_vec(),
-            Err(error) => vec![format!("limits cannot be enforced: {error}")],
-        }
+    fn warnings(&self, limits: Limits) -> Later<'_, Vec<String>> {
+        Box::pin(async move {
+            if limits == Limits::default() {
+                return Vec::new();
+            }
+            let enforcer = Arc::clone(&self.enforcer);
+            let name = format!("trial-{}", self.trials.replace(self.trials.get() + 1));
+            // Asked of a group that is made and dropped: whether a limit can be set is seen
+            // only by setting it.
+            let group = spawn_blocking(move || {
+                let group = enforcer.group(&name, limits)?;
+                io::Result::Ok(group.warnings().to_vec())
+            });
+            match group.await.map_err(io::Error::other).flatten() {
+                Ok(warnings) => warnings,
+                Err(error) => vec![format!("limits cannot be enforced: {error}")],
+            }
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::provider::local::launch::{Later, Launcher, Order, Running, Unhealthy}
 
 /// What a fake does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(crate) enum Life {
     Healthy,
     /// Its health check says 503.
     Unready,
@@ -23,35 +23,35 @@ pub(super) enum Life {
 }
 
 /// One fake replica.
-pub(super) struct Fake {
+pub(crate) struct Fake {
     life: watch::Sender<Life>,
     asked: Cell<bool>,
     cleaned_up: Cell<bool>,
 }
 
 impl Fake {
-    pub(super) fn set(&self, life: Life) {
+    pub(crate) fn set(&self, life: Life) {
         self.life.send_replace(life);
     }
 
-    pub(super) fn was_asked_to_end(&self) -> bool {
+    pub(crate) fn was_asked_to_end(&self) -> bool {
         self.asked.get()
     }
 
-    pub(super) fn is_cleaned_up(&self) -> bool {
+    pub(crate) fn is_cleaned_up(&self) -> bool {
         self.cleaned_up.get()
     }
 }
 
 /// The launcher, and all that it launched.
-pub(super) struct Fakes {
+pub(crate) struct Fakes {
     all: RefCell<Vec<Rc<Fake>>>,
     next: Cell<Option<Life>>,
     always: Cell<Life>,
 }
 
 impl Fakes {
-    pub(super) fn new() -> Rc<Self> {
+    pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             all: RefCell::default(),
             next: Cell::new(None),
@@ -60,20 +60,20 @@ impl Fakes {
     }
 
     /// How the next one begins.
-    pub(super) fn next(&self, life: Life) {
+    pub(crate) fn next(&self, life: Life) {
         self.next.set(Some(life));
     }
 
     /// How all others begin.
-    pub(super) fn always(&self, life: Life) {
+    pub(crate) fn always(&self, life: Life) {
         self.always.set(life);
     }
 
-    pub(super) fn all(&self) -> Vec<Rc<Fake>> {
+    pub(crate) fn all(&self) -> Vec<Rc<Fake>> {
         self.all.borrow().clone()
     }
 
-    pub(super) fn living(&self) -> usize {
+    pub(crate) fn living(&self) -> usize {
         let all = self.all.borrow();
         all.iter().filter(|fake| !fake.is_cleaned_up()).count()
     }
@@ -91,8 +91,8 @@ impl Launcher for Rc<Fakes> {
         Ok(Box::new(fake))
     }
 
-    fn warnings(&self, _limits: Limits) -> Vec<String> {
-        Vec::new()
+    fn warnings(&self, _limits: Limits) -> Later<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
     }
 }
 
