@@ -42,6 +42,7 @@ fn config(state: &Path) -> Config {
         driver: net::DriverChoice::Epoll,
         statics: Vec::new(),
         limits: gateway::limits::Limits::default(),
+        watchdog: None,
     }
 }
 
