@@ -22,7 +22,6 @@ use std::{
 use gateway::{
     Config,
     control::{self, Control, ControlError, Options},
-    provider::WatchdogProgram,
     shared::Shared,
 };
 use net::Endpoint;
@@ -41,6 +40,7 @@ fn config(state: &Path) -> Config {
         threads: 1,
         driver: net::DriverChoice::Epoll,
         statics: Vec::new(),
+        watchdog: Some(stand_in::program()),
         limits: gateway::limits::Limits::default(),
         watchdog: None,
     }
@@ -55,10 +55,6 @@ impl Plane {
         };
         let shared = Arc::new(Shared::new(first, 1));
         let options = Options {
-            watchdog: WatchdogProgram {
-                path: std::env::current_exe().unwrap(),
-                args: stand_in::ARGS.map(str::to_owned).to_vec(),
-            },
             driver: net::Driver::select(net::DriverChoice::Epoll).unwrap(),
             on_terminate: Box::new(|_what| {}),
         };

@@ -11,11 +11,20 @@ use std::{
         fd::OwnedFd,
         unix::net::{UnixListener, UnixStream},
     },
+    sync::OnceLock,
     thread,
 };
 
-/// What makes this program the stand-in.
-pub(crate) const ARGS: [&str; 4] = ["stand_in::serve", "--exact", "--ignored", "--nocapture"];
+/// A watchdog for the gateway to carry: a script that becomes this program, as the stand-in.
+pub(crate) fn program() -> &'static [u8] {
+    static SCRIPT: OnceLock<String> = OnceLock::new();
+    let script = SCRIPT.get_or_init(|| {
+        let own = std::env::current_exe().unwrap();
+        let own = own.display();
+        format!("#!/bin/sh\nexec '{own}' stand_in::serve --exact --ignored --nocapture\n")
+    });
+    script.as_bytes()
+}
 
 /// Serves the socket that it was handed until the gateway is gone.
 #[test]
