@@ -9,7 +9,7 @@
 //! `LISTEN_PID` is left out, since a pid is not known before posix_spawn(3) has returned; the
 //! watchdog takes its absence as meant for itself.
 //!
-//! What it does not do: start again, or decide about traffic; `supervisor` does.
+//! What it does not do: start again, or decide about traffic; `slot` does.
 
 use std::{
     cell::Cell,
