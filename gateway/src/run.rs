@@ -16,7 +16,6 @@ use crate::{
     Config,
     control::{self, ControlError, Options, Termination},
     plane::{self, Bells, Listeners, StartError},
-    provider::WatchdogProgram,
     shared::Shared,
 };
 
@@ -82,10 +81,7 @@ fn run_on(
     let first = prepared.first_snapshot(config.threads);
     let shared = Arc::new(Shared::new(first, config.threads));
     let bells = Arc::new(OnceLock::new());
-    let watchdog = WatchdogProgram::choose(config.watchdog, &prepared.run_dir())
-        .map_err(ControlError::System)?;
     let options = Options {
-        watchdog,
         driver: driver.clone(),
         on_terminate: Box::new(tell_workers(Arc::clone(&shared), Arc::clone(&bells))),
     };

@@ -22,8 +22,8 @@ mod state_dir;
 mod statics;
 
 use std::{
-    collections::HashMap, io, os::unix::net::UnixListener as StdUnixListener, path::PathBuf,
-    rc::Rc, sync::Arc, sync::mpsc as std_mpsc, thread::JoinHandle,
+    collections::HashMap, io, os::unix::net::UnixListener as StdUnixListener, rc::Rc, sync::Arc,
+    sync::mpsc as std_mpsc, thread::JoinHandle,
 };
 
 use net::Endpoint;
@@ -38,8 +38,8 @@ use crate::{
     Config,
     api::{About, Api},
     provider::{
-        Provider, WatchdogProgram,
-        local::{Context, LocalProvider, SpecStore, WatchdogLauncher},
+        Provider,
+        local::{Context, LocalProvider, SpecStore, WatchdogLauncher, WatchdogProgram},
     },
     shared::Shared,
     snapshot::Snapshot,
@@ -80,8 +80,6 @@ pub enum ControlError {
 
 /// What the control plane is told beside the configuration.
 pub struct Options {
-    /// How replicas are started; see [`WatchdogProgram::choose`].
-    pub watchdog: WatchdogProgram,
     /// Which driver the data plane runs on, for `/system/info` and `/metrics`.
     pub driver: net::Driver,
     /// Called on the control thread at SIGTERM or SIGINT; the workers are to leave.
@@ -91,7 +89,6 @@ pub struct Options {
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Options")
-            .field("watchdog", &self.watchdog)
             .field("driver", &self.driver)
             .finish_non_exhaustive()
     }
@@ -133,12 +130,6 @@ pub fn prepare(config: &Config) -> Result<Prepared, ControlError> {
 }
 
 impl Prepared {
-    /// For what is only there while a gateway runs; empty now.
-    #[must_use]
-    pub fn run_dir(&self) -> PathBuf {
-        self.state.run()
-    }
-
     /// The snapshot to begin with, for a gateway of `cores` workers: the API and nothing else.
     #[must_use]
     pub fn first_snapshot(&self, cores: usize) -> Snapshot {
@@ -270,7 +261,8 @@ impl Plane {
     ) -> Result<Self, ControlError> {
         let routes = Rc::new(Routes::new(Arc::clone(&shared)));
         prepared.statics.route(&routes);
-        let launcher = WatchdogLauncher::new(options.watchdog.clone(), prepared.state.places());
+        let program = WatchdogProgram::choose(prepared.config.watchdog, &prepared.state.run())?;
+        let launcher = WatchdogLauncher::new(program, prepared.state.places());
         let drain_max = prepared.config.limits.drain_timeout;
         let context = Rc::new(Context::new(
             Box::new(launcher),

@@ -20,7 +20,6 @@ use tokio::sync::mpsc;
 pub use error::ProviderError;
 pub use id::FunctionId;
 pub(crate) use id::or_default;
-pub use local::WatchdogProgram;
 pub use types::{
     FunctionDeployment, FunctionRemoval, FunctionStatus, LogLine, Namespace, Resources,
     ScaleRequest, Usage,

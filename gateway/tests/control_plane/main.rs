@@ -42,7 +42,6 @@ fn config(state: &Path) -> Config {
         statics: Vec::new(),
         watchdog: Some(stand_in::program()),
         limits: gateway::limits::Limits::default(),
-        watchdog: None,
     }
 }
 

@@ -99,8 +99,8 @@ impl Fence {
 
 /// Joins, and takes along what was started meanwhile. What is started after its parent has
 /// joined is in the group by birth.
-fn join_all(group: &Confined, pid: i32) -> io::Result<()> {
-    let mut waiting = vec![pid];
+fn join_all(group: &Confined, root: i32) -> io::Result<()> {
+    let mut waiting = vec![root];
     while let Some(pid) = waiting.pop() {
         match group.add(pid) {
             // It has ended; that is seen elsewhere.
@@ -109,7 +109,18 @@ fn join_all(group: &Confined, pid: i32) -> io::Result<()> {
         }
         waiting.extend(children(pid));
     }
+    if has_ended(root) {
+        // What it had started belongs to nobody since, and cannot be found below it.
+        return Err(io::Error::other("it ended while it was joining"));
+    }
     Ok(())
+}
+
+/// Whether a process is a zombie or gone, by the letter after its name in proc_pid_stat(5).
+fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map_or("", |(_name, rest)| rest);
+    state.is_empty() || state.starts_with(['Z', 'X'])
 }
 
 /// The children of a process with one thread, proc_pid_task_children(5).
@@ -171,6 +182,35 @@ mod tests {
     #[tokio::test]
     async fn nothing_outlives_a_replica_where_there_are_none() {
         all_is_ended(Enforcer::without_cgroups("this is a test")).await;
+    }
+
+    /// Goal: a replica that is killed while it joins its group leaves nothing behind.
+    /// Steps: start a shell that starts a sleeper and is killed, then make the group; the
+    /// sleeper is nobody's child by then, and is found by its environment.
+    #[tokio::test]
+    async fn what_a_replica_that_died_early_had_started_is_ended() {
+        let own_dir = tempfile::tempdir().unwrap();
+        let (read, write) = process::pipe().unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", "setsid sleep 1000 & echo; wait"])
+            .env("PATH", "/usr/bin:/bin")
+            .env("TMPDIR", own_dir.path())
+            .stdout(Stdio::Fd(write))
+            .group(Group::NewSession)
+            .spawn()
+            .unwrap();
+        let mut output = fs::File::from(read);
+        output.read_exact(&mut [0]).unwrap();
+        shell.signal(Signal::KILL).unwrap();
+        while !has_ended(shell.pid()) {
+            std::thread::yield_now();
+        }
+        let enforcer = Arc::new(Enforcer::detect());
+        let fence = Fence::begin(enforcer, "early".to_owned(), shell.pid(), Limits::default());
+        let group = fence.end_all(shell.pid(), own_dir.path().to_owned()).await;
+        shell.wait().unwrap();
+        assert_eq!(output.read(&mut [0]).unwrap(), 0);
+        drop(group);
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ mod usage;
 pub(crate) use function::Context;
 pub(crate) use logs::rfc3339;
 pub(crate) use places::{Places, SOCKET_NAME_BYTES_MAX};
-pub use program::WatchdogProgram;
+pub(crate) use program::WatchdogProgram;
 pub(crate) use provider::LocalProvider;
 pub(crate) use replica::WatchdogLauncher;
 pub(crate) use spec_store::SpecStore;

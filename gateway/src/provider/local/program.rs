@@ -16,11 +16,11 @@ const SMALL: &str = "fwatchdog";
 
 /// How a watchdog is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WatchdogProgram {
+pub(crate) struct WatchdogProgram {
     /// The program.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its arguments.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
 }
 
 impl WatchdogProgram {
@@ -30,7 +30,7 @@ impl WatchdogProgram {
     ///
     /// # Errors
     /// When the system does not say which executable this is, or `folder` cannot be written to.
-    pub fn choose(carried: Option<&[u8]>, folder: &Path) -> io::Result<Self> {
+    pub(crate) fn choose(carried: Option<&[u8]>, folder: &Path) -> io::Result<Self> {
         let own = std::env::current_exe()?;
         let beside = own.with_file_name(SMALL);
         if beside.is_file() {
