@@ -18,8 +18,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Cli, Connection, Driver, Response, Upstream, binaries, metrics::Scrape, processes,
-    time::eventually,
+    Cli, Connection, Driver, Response, Upstream, binaries,
+    metrics::Scrape,
+    processes,
+    time::{eventually, within_deadline},
 };
 
 /// A gateway to be started.
@@ -28,6 +30,8 @@ pub struct Builder {
     folder: Arc<TempDir>,
     driver: String,
     threads: usize,
+    listen: SocketAddr,
+    state_dir: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
 }
@@ -37,10 +41,13 @@ impl Builder {
     #[must_use]
     pub fn new(driver: Driver) -> Self {
         let folder = tempfile::Builder::new().prefix("ringway-e2e-").tempdir();
+        let folder = folder.unwrap();
         Self {
-            folder: Arc::new(folder.unwrap()),
+            state_dir: folder.path().join("state"),
+            folder: Arc::new(folder),
             driver: driver.name().to_owned(),
             threads: 2,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             arguments: Vec::new(),
             variables: Vec::new(),
         }
@@ -57,6 +64,19 @@ impl Builder {
     pub fn auto(self) -> Self {
         let driver = "auto".to_owned();
         Self { driver, ..self }
+    }
+
+    /// Another address.
+    #[must_use]
+    pub fn listening_on(self, listen: SocketAddr) -> Self {
+        Self { listen, ..self }
+    }
+
+    /// Another state directory.
+    #[must_use]
+    pub fn in_state_dir(self, folder: &Path) -> Self {
+        let state_dir = folder.to_owned();
+        Self { state_dir, ..self }
     }
 
     /// One more argument.
@@ -80,7 +100,7 @@ impl Builder {
             .arg(&format!("{name}={}", upstream.place()))
     }
 
-    /// The folder that is this gateway's own; its state is in `state` below.
+    /// The folder that is this gateway's own; its state is in `state` below, if nothing else is said.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -102,7 +122,8 @@ impl Builder {
         let stdout = child.stdout.take().unwrap();
         let mut gateway = Gateway {
             child,
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            address: self.listen,
+            state_dir: self.state_dir.clone(),
             folder: Arc::clone(&self.folder),
         };
         match announced(stdout) {
@@ -123,10 +144,11 @@ impl Builder {
     fn command(&self) -> Command {
         let mut command = Command::new(binaries::ringway());
         command
-            .args(["up", "--listen", "127.0.0.1:0", "--driver", &self.driver])
+            .args(["up", "--driver", &self.driver])
             .args(["--threads", &self.threads.to_string()])
+            .args(["--listen", &self.listen.to_string()])
             .arg("--state-dir")
-            .arg(self.folder().join("state"))
+            .arg(&self.state_dir)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -149,6 +171,7 @@ fn announced(stdout: impl std::io::Read + Send + 'static) -> Option<SocketAddr> 
 pub struct Gateway {
     child: Child,
     address: SocketAddr,
+    state_dir: PathBuf,
     folder: Arc<TempDir>,
 }
 
@@ -180,7 +203,7 @@ impl Gateway {
     /// Its state directory.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.folder.path().join("state")
+        self.state_dir.clone()
     }
 
     /// What it has logged.
@@ -328,8 +351,17 @@ impl Drop for Gateway {
             return;
         }
         let state = self.state_dir();
-        eventually("everything that the gateway started has ended", || {
-            processes::started_on(&state).is_empty().then_some(())
+        let mut left = Vec::new();
+        let all_gone = within_deadline(|| {
+            left = processes::started_on(&state);
+            left.is_empty().then_some(())
         });
+        assert!(
+            all_gone.is_some(),
+            "the gateway is gone, but not what it started: {:?}",
+            left.into_iter()
+                .map(processes::describe)
+                .collect::<Vec<_>>()
+        );
     }
 }

@@ -60,6 +60,18 @@ pub fn command_line(pid: i32) -> String {
     words.join(" ").trim_end().to_owned()
 }
 
+/// What a person needs to know of a process that should not be there.
+#[must_use]
+pub fn describe(pid: i32) -> String {
+    let fields = stat(pid).unwrap_or_default();
+    let first: Vec<&str> = fields.split(' ').take(4).collect();
+    let [state, parent, group, session] = first[..] else {
+        return format!("{pid} gone");
+    };
+    let line = command_line(pid);
+    format!("{pid} '{line}' state {state} parent {parent} group {group} session {session}")
+}
+
 fn all() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc")
         .unwrap()

@@ -15,13 +15,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// With `what` when it has not come by [`DEADLINE`].
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    within_deadline(condition).unwrap_or_else(|| panic!("waited in vain: {what}"))
+}
+
+/// As [`eventually`], but tells the caller when it was in vain.
+pub(crate) fn within_deadline<T>(mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
-        if let Some(found) = condition() {
+        let found = condition();
+        if found.is_some() || begun.elapsed() > DEADLINE {
             return found;
         }
-        assert!(begun.elapsed() < DEADLINE, "waited in vain: {what}");
         hold_for(LOOK_EVERY);
     }
 }

@@ -4,7 +4,9 @@
 use std::net::TcpListener;
 
 use serde_json::json;
-use tests::{Builder, Driver, Gateway, Upstream, under_each_driver};
+use tests::{
+    Builder, Driver, Gateway, Upstream, eventually, http::request_bytes, under_each_driver,
+};
 
 use crate::forwarding::serving;
 
@@ -16,6 +18,9 @@ under_each_driver! {
     an_answer_that_is_not_http_is_a_502
     without_a_replica_the_client_is_told_when_to_come_again
     a_function_over_its_time_is_a_504
+    a_silent_function_is_a_504_that_names_the_limit
+    a_body_over_the_limit_is_a_413
+    a_replica_that_is_killed_over_a_request_is_a_502
     a_document_that_is_too_large_is_a_413
     one_bad_client_harms_no_other
 }
@@ -227,6 +232,74 @@ fn a_function_over_its_time_is_a_504(driver: Driver) {
     assert_eq!(answer.status(), 504);
     assert!(answer.text().contains("exec_timeout"), "{}", answer.text());
     assert_eq!(gateway.call("slow", b"").status(), 504, "and again");
+}
+
+fn a_silent_function_is_a_504_that_names_the_limit(driver: Driver) {
+    let upstream = Upstream::start(|peer| {
+        peer.request();
+        peer.wait_for_end();
+    });
+    let limited = Builder::new(driver).arg("--upstream-timeout").arg("200ms");
+    let gateway = limited.serving("f", &upstream).start();
+    let mut client = gateway.connect();
+    for turn in 1..=2 {
+        let answer = client.post("/function/f", b"x");
+        assert_eq!(answer.status(), 504);
+        assert!(answer.text().contains("0.2 s"), "{}", answer.text());
+        upstream.until_closed(turn);
+    }
+}
+
+fn a_body_over_the_limit_is_a_413(driver: Driver) {
+    let upstream = Upstream::answering(OK);
+    let limited = Builder::new(driver).arg("--body-bytes-max").arg("1000");
+    let gateway = limited.serving("f", &upstream).start();
+    assert_eq!(gateway.call("f", &[b'x'; 1000]).status(), 200);
+    // Announced: not a byte of it reaches the function.
+    let mut client = gateway.connect();
+    client.send("POST /function/f HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
+    let answer = client.response();
+    assert_eq!(answer.status(), 413);
+    assert!(
+        answer.text().contains("--body-bytes-max"),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(upstream.seen().len(), 1);
+    // Not announced: it is found out on the way.
+    let mut client = gateway.connect();
+    client.send("POST /function/f HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..11 {
+        client
+            .try_send(format!("64\r\n{}\r\n", "x".repeat(100)))
+            .ok();
+    }
+    assert_eq!(client.response().status(), 413);
+    assert_eq!(upstream.seen().len(), 1, "the function got half a body");
+}
+
+fn a_replica_that_is_killed_over_a_request_is_a_502(driver: Driver) {
+    let gateway = Gateway::start(driver);
+    gateway.deploy("slow", "sleep 1007");
+    let watchdog = gateway.descendants()[0];
+    let mut client = gateway.connect();
+    client.send(request_bytes("POST", "/function/slow", "", b""));
+    eventually("it runs", || {
+        (gateway.descendants().len() == 2).then_some(())
+    });
+    let pid = nix::unistd::Pid::from_raw(watchdog);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let answer = client.response();
+    assert_eq!(answer.status(), 502);
+    assert!(answer.text().starts_with("slow: "), "{}", answer.text());
+    eventually(
+        "a new replica is there, and the old one's process is not",
+        || {
+            let now = gateway.descendants();
+            let replaced = now.len() == 1 && now[0] != watchdog;
+            (replaced && gateway.available("slow") == 1).then_some(())
+        },
+    );
 }
 
 fn a_document_that_is_too_large_is_a_413(driver: Driver) {

@@ -18,6 +18,7 @@ under_each_driver! {
     a_post_that_may_have_run_is_not_sent_again
     interim_answers_go_through
     a_unix_socket_serves_as_well
+    bytes_that_are_no_text_pass_unchanged
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -335,4 +336,25 @@ fn a_unix_socket_serves_as_well(driver: Driver) {
     assert_eq!(client.post("/function/f/a", b"hi").text(), "ok");
     assert_eq!(upstream.last().header("host"), Some("f"));
     assert_eq!(upstream.last().body, b"hi");
+}
+
+fn bytes_that_are_no_text_pass_unchanged(driver: Driver) {
+    let upstream = Upstream::start(|peer| {
+        while let Some(seen) = peer.request() {
+            let same = seen.head.contains("GET /%ff/a|b?{c}") && seen.body.is_empty();
+            peer.send(if same {
+                OK
+            } else {
+                "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"
+            });
+        }
+    });
+    let gateway = serving(driver, &upstream);
+    let mut client = gateway.connect();
+    let answer = client.request("GET", "/function/f/%ff/a|b?{c}", "X-Text: \u{e4}\r\n", b"");
+    assert_eq!(answer.status(), 200, "{}", upstream.last().head);
+    assert_eq!(upstream.last().header("x-text"), Some("\u{e4}"));
+    let body: Vec<u8> = (0..=255).collect();
+    client.post("/function/f", &body);
+    assert_eq!(upstream.last().body, body);
 }
