@@ -22,6 +22,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Between two pieces of an answer's body, the function being silent: long, for event streams.
     pub stream_idle_timeout: Duration,
+    /// In both directions of a connection that has switched protocols (WebSocket).
+    pub tunnel_idle_timeout: Duration,
     /// For a connection to a replica.
     pub connect_timeout: Duration,
     /// From the end of the request to the first byte of the answer.
@@ -47,6 +49,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(60),
             stream_idle_timeout: Duration::from_secs(600),
+            tunnel_idle_timeout: Duration::from_secs(600),
             connect_timeout: Duration::from_secs(5),
             upstream_timeout: Duration::from_secs(60),
             half_close_timeout: Duration::from_secs(2),

@@ -8,7 +8,7 @@ use wire::{Framing, Parsed, ResponseHead, Version};
 use super::{
     Call,
     body::{Pump, Reframe},
-    head::{Dress, encode_answer, encode_interim},
+    head::{Dress, encode_answer, encode_interim, encode_switch},
     relay::Progress,
 };
 use crate::{failure::Failure, worker::Worker};
@@ -32,6 +32,8 @@ pub(super) struct Done {
     pub(super) status: u16,
     pub(super) upstream_reusable: bool,
     pub(super) keep_alive: bool,
+    /// The protocol has changed; this was read behind the answer's head.
+    pub(super) switched: Option<Chunk>,
 }
 
 impl Answering<'_> {
@@ -44,9 +46,9 @@ impl Answering<'_> {
                     let more = self.receive_head(from).await?;
                     unread = Chunk::joined(unread, more);
                 }
-                Ok(Parsed::Complete { head, .. }) if head.status == 101 => {
-                    // We never ask to switch protocols, and what follows would not be HTTP.
-                    return Err(Failure::BadAnswer(wire::Error::BadStatus));
+                Ok(Parsed::Complete { head, len }) if head.status == 101 => {
+                    let rest = unread.slice(len..unread.len());
+                    return self.switch(&head, rest).await;
                 }
                 Ok(Parsed::Complete { head, len }) if head.status < 200 => {
                     self.pass_interim(&head).await?;
@@ -59,6 +61,23 @@ impl Answering<'_> {
                 Err(error) => return Err(Failure::BadAnswer(error)),
             }
         }
+    }
+
+    /// Passes the replica's consent on. What follows is not HTTP any more.
+    async fn switch(&mut self, head: &ResponseHead<'_>, rest: Chunk) -> Result<Done, Failure> {
+        let was_offered = self.call.offered_protocol().is_some();
+        if !was_offered || !head.upgrade || self.progress.behind_request.borrow().is_none() {
+            return Err(Failure::BadAnswer(wire::Error::BadStatus));
+        }
+        let mut out = ChunkMut::new();
+        encode_switch(&mut out, head);
+        self.send(out.freeze()).await?;
+        Ok(Done {
+            status: head.status,
+            upstream_reusable: false,
+            keep_alive: false,
+            switched: Some(rest),
+        })
     }
 
     async fn receive_head(&self, from: &mut Receiver) -> Result<Chunk, Failure> {
@@ -132,6 +151,7 @@ impl Answering<'_> {
             status: head.status,
             upstream_reusable: head.keep_alive && unread.is_empty(),
             keep_alive,
+            switched: None,
         })
     }
 

@@ -76,6 +76,17 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The protocol that the client offers to switch to, if the offer may be passed on. One of
+    /// `h2c` may not: it would carry requests past our eyes.
+    pub(crate) fn offered_protocol(&self) -> Option<&'a [u8]> {
+        let offered = self.head.headers.get("upgrade")?;
+        let is_http2 = offered
+            .split(|byte| *byte == b',')
+            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"));
+        let is_passed_on = self.head.upgrade && self.head.framing.is_empty() && !is_http2;
+        is_passed_on.then_some(offered)
+    }
+
     /// How long an answer that has begun may pause. Our own control plane may be silent for as
     /// long as a follower of quiet logs has patience: it notices by itself when nobody is there.
     pub(crate) fn silence_limit(&self, limits: &Limits) -> Duration {

@@ -29,6 +29,10 @@ pub(crate) fn encode_request(
         }
         _ => {}
     }
+    if let Some(protocol) = call.offered_protocol() {
+        encode::header(out, "Connection", "Upgrade");
+        encode::header(out, "Upgrade", protocol);
+    }
     extend_list(out, call, "X-Forwarded-For", client.address.as_bytes());
     if let Some(host) = head.host {
         extend_list(out, call, "X-Forwarded-Host", host);
@@ -117,6 +121,17 @@ pub(crate) fn encode_answer(
         (false, _) => encode::header(out, "Connection", "close"),
         (true, Version::Http10) => encode::header(out, "Connection", "keep-alive"),
         (true, Version::Http11) => {}
+    }
+    encode::end_of_headers(out);
+}
+
+/// Writes the answer that accepts a switch of protocols.
+pub(crate) fn encode_switch(out: &mut Vec<u8>, answer: &ResponseHead<'_>) {
+    encode::status_line(out, answer.status);
+    answer.headers.copy_end_to_end(out, |_| true);
+    encode::header(out, "Connection", "Upgrade");
+    if let Some(protocol) = answer.headers.get("upgrade") {
+        encode::header(out, "Upgrade", protocol);
     }
     encode::end_of_headers(out);
 }

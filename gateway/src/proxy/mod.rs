@@ -3,7 +3,7 @@
 //!
 //! `call` is what is known of the request, `head` writes both heads anew, `body` moves bodies,
 //! `connect` gets a connection, `relay` runs the two directions (`upload` and `answer`), `retry`
-//! says whether a failure may be tried again.
+//! says whether a failure may be tried again, `tunnel` takes over after a switch of protocols.
 
 mod answer;
 mod body;
@@ -12,6 +12,7 @@ mod connect;
 mod head;
 mod relay;
 mod retry;
+mod tunnel;
 mod upload;
 
 use std::{io, time::Duration};

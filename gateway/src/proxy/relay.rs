@@ -13,7 +13,13 @@ use std::{
 
 use net::{Chunk, Either, race};
 
-use super::{Answered, Call, Failed, Sent, answer::Answering, body::Pump, upload::Near};
+use super::{
+    Answered, Call, Failed, Sent,
+    answer::Answering,
+    body::Pump,
+    tunnel::{Side, tunnel},
+    upload::Near,
+};
 use crate::{
     pool::Upstream,
     snapshot::Replica,
@@ -104,6 +110,14 @@ pub(crate) async fn relay(
     })?;
 
     let behind = progress.behind_request.take();
+    if let Some(unread) = done.switched {
+        let behind = behind.unwrap_or_default();
+        switch(worker, client, &mut upstream, behind, unread).await;
+        return Ok(Answered {
+            status: done.status,
+            next: Next::Close,
+        });
+    }
     if done.upstream_reusable && behind.is_some() {
         worker
             .pool
@@ -118,4 +132,31 @@ pub(crate) async fn relay(
         status: done.status,
         next,
     })
+}
+
+/// Both have agreed on another protocol: from here on we only carry bytes.
+async fn switch(
+    worker: &Worker,
+    client: &mut Client,
+    upstream: &mut Upstream,
+    from_client: Chunk,
+    from_replica: Chunk,
+) {
+    let near = Side {
+        receiver: &mut client.receiver,
+        sender: &mut client.sender,
+        unread: from_client,
+    };
+    let far = Side {
+        receiver: &mut upstream.stream.receiver,
+        sender: &mut upstream.stream.sender,
+        unread: from_replica,
+    };
+    tunnel(
+        near,
+        far,
+        &upstream.timer,
+        worker.limits.tunnel_idle_timeout,
+    )
+    .await;
 }

@@ -134,6 +134,12 @@ impl Connection {
         std::io::copy(&mut self.stream, &mut std::io::sink()).ok();
     }
 
+    /// Sends back what comes.
+    pub(crate) fn echo(&mut self) {
+        let mut to = self.stream.try_clone().unwrap();
+        std::io::copy(&mut self.stream, &mut to).ok();
+    }
+
     pub(crate) fn wait_for_release(&self) {
         self.shared.until(|seen| seen.released);
     }

@@ -1,0 +1,68 @@
+//! A connection that has switched protocols (RFC 9110, 7.8; WebSocket, RFC 6455): from here on
+//! bytes go both ways and mean nothing to us.
+//!
+//! Each direction ends by itself, with a FIN to the other side; the tunnel ends with the second,
+//! or when nothing has moved in either for the idle limit.
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use net::{Chunk, Receiver, Sender, Timer, race};
+
+/// One side of a tunnel.
+pub(super) struct Side<'a> {
+    pub(super) receiver: &'a mut Receiver,
+    pub(super) sender: &'a mut Sender,
+    /// Read from it before the switch, and to be passed on first.
+    pub(super) unread: Chunk,
+}
+
+/// Moves bytes until both directions have ended or both have been silent for `idle_limit`.
+pub(super) async fn tunnel(near: Side<'_>, far: Side<'_>, timer: &Timer, idle_limit: Duration) {
+    timer.set(idle_limit);
+    let mut there = pin!(copy(
+        near.receiver,
+        near.unread,
+        far.sender,
+        timer,
+        idle_limit
+    ));
+    let mut back = pin!(copy(
+        far.receiver,
+        far.unread,
+        near.sender,
+        timer,
+        idle_limit
+    ));
+    let (mut there_ended, mut back_ended) = (false, false);
+    let both = poll_fn(|cx| {
+        there_ended = there_ended || there.as_mut().poll(cx).is_ready();
+        back_ended = back_ended || back.as_mut().poll(cx).is_ready();
+        if there_ended && back_ended {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    });
+    race(both, timer.expired()).await;
+}
+
+/// One direction. An error is an end like any other: the other direction finds its own.
+async fn copy(
+    from: &mut Receiver,
+    mut piece: Chunk,
+    to: &mut Sender,
+    timer: &Timer,
+    idle_limit: Duration,
+) {
+    loop {
+        if !piece.is_empty() && to.send(piece).await.is_err() {
+            return;
+        }
+        piece = match from.recv().await {
+            Ok(chunk) if !chunk.is_empty() => chunk,
+            _ => break,
+        };
+        timer.set(idle_limit);
+    }
+    to.finish().ok();
+}
