@@ -74,9 +74,8 @@ fn unpack(bytes: &[u8], path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
+    use process::{Command, Exit};
 
     #[test]
     fn a_carried_watchdog_is_unpacked_and_can_be_run() {
@@ -84,8 +83,8 @@ mod tests {
         let program =
             WatchdogProgram::choose(Some(b"#!/bin/sh\nexit 42\n"), folder.path()).unwrap();
         assert_eq!(program, WatchdogProgram::alone(folder.path().join(SMALL)));
-        let status = Command::new(&program.path).status().unwrap();
-        assert_eq!(status.code(), Some(42));
+        let mut child = Command::new(&program.path).spawn().unwrap();
+        assert_eq!(child.wait().unwrap(), Exit::Code(42));
     }
 
     #[test]
