@@ -59,7 +59,7 @@ pub(crate) fn variables(spec: &Spec, own_dir: &Path) -> BTreeMap<String, String>
         ("TMPDIR".to_owned(), own_dir.into_owned()),
     ]);
     all.extend(spec.deployment.env_vars.clone());
-    all.insert("fprocess".to_owned(), spec.command.clone());
+    all.insert("fprocess".to_owned(), spec.command().to_owned());
     all
 }
 

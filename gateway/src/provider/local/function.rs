@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::sleep,
+};
 
 use super::{
     launch::Launcher,
@@ -29,6 +32,9 @@ use crate::{
     snapshot::Replica,
 };
 
+/// From one launch to the next, the time that it takes not counted.
+const LAUNCH_PAUSE: Duration = Duration::from_millis(1);
+
 /// What all functions of the provider share.
 pub(crate) struct Context {
     pub(crate) launcher: Box<dyn Launcher>,
@@ -39,6 +45,7 @@ pub(crate) struct Context {
     /// Slots whose last replica is not gone yet.
     live: watch::Sender<usize>,
     hurry: watch::Sender<bool>,
+    launches: Arc<Semaphore>,
 }
 
 impl Context {
@@ -54,6 +61,7 @@ impl Context {
             next_instance: Cell::new(1),
             live: watch::Sender::new(0),
             hurry: watch::Sender::new(false),
+            launches: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -62,6 +70,19 @@ impl Context {
         let instance = self.next_instance.get();
         self.next_instance.set(instance.wrapping_add(1));
         instance
+    }
+
+    /// Waits for the turn to launch a replica. A launch keeps the control thread for up to some
+    /// milliseconds; after each one it belongs to others for a moment, so that a gateway which
+    /// brings hundreds of replicas back answers meanwhile. One launch alone does not wait.
+    pub(crate) async fn launch_turn(&self) {
+        // The semaphore is never closed.
+        if let Ok(turn) = Arc::clone(&self.launches).acquire_owned().await {
+            tokio::task::spawn_local(async move {
+                sleep(LAUNCH_PAUSE).await;
+                drop(turn);
+            });
+        }
     }
 
     /// Waits until no slot has a replica any more.
@@ -91,7 +112,10 @@ pub(crate) struct LocalFunction {
 
 struct State {
     spec: Rc<Spec>,
-    stored: StoredFunction,
+    /// How many there are to be.
+    replicas: u32,
+    /// When it was first deployed.
+    created_at: String,
     /// The newest deploy.
     newest: u32,
     /// The one that gets requests.
@@ -104,14 +128,20 @@ struct State {
 
 impl LocalFunction {
     /// Puts the function on the routes and starts its replicas.
-    pub(crate) fn start(context: &Rc<Context>, spec: Spec, stored: StoredFunction) -> Rc<Self> {
+    pub(crate) fn start(
+        context: &Rc<Context>,
+        spec: Spec,
+        replicas: u32,
+        created_at: String,
+    ) -> Rc<Self> {
         let function = Rc::new(Self {
             context: Rc::clone(context),
             logs: Rc::default(),
             id: spec.id.clone(),
             state: RefCell::new(State {
                 spec: Rc::new(spec),
-                stored,
+                replicas,
+                created_at,
                 newest: 0,
                 serving: 0,
                 slots: Vec::new(),
@@ -125,7 +155,17 @@ impl LocalFunction {
 
     /// What is on disk.
     pub(crate) fn stored(&self) -> StoredFunction {
-        self.state.borrow().stored.clone()
+        let state = self.state.borrow();
+        StoredFunction {
+            deployment: state.spec.deployment.clone(),
+            replicas: state.replicas,
+            created_at: state.created_at.clone(),
+        }
+    }
+
+    /// Whether this is what is deployed.
+    pub(crate) fn is_deployed_as(&self, spec: &Spec) -> bool {
+        self.state.borrow().spec.deployment == spec.deployment
     }
 
     /// Whether so many replicas are allowed.
@@ -138,17 +178,19 @@ impl LocalFunction {
 
     /// How many replicas there will be after an update to `spec`.
     pub(crate) fn replicas_after(&self, spec: &Spec) -> u32 {
-        spec.bounds.keep(self.state.borrow().stored.replicas)
+        spec.bounds.keep(self.state.borrow().replicas)
     }
 
     /// Its status.
     pub(crate) fn status(&self) -> FunctionStatus {
         let state = self.state.borrow();
-        let stored = &state.stored;
-        let mut status =
-            FunctionStatus::of(&stored.deployment, self.id.namespace(), &stored.created_at);
+        let mut status = FunctionStatus::of(
+            &state.spec.deployment,
+            self.id.namespace(),
+            &state.created_at,
+        );
         status.name = self.id.name().to_owned();
-        status.replicas = stored.replicas;
+        status.replicas = state.replicas;
         status.available_replicas = u32::try_from(state.ready().len()).unwrap_or(u32::MAX);
         status
     }
@@ -159,19 +201,19 @@ impl LocalFunction {
         state.slots.iter().filter_map(|slot| slot.pid()).collect()
     }
 
-    /// Changes the number of replicas to the stored one.
+    /// Changes the number of replicas.
     pub(crate) fn scale(self: &Rc<Self>, replicas: u32) {
-        self.state.borrow_mut().stored.replicas = replicas;
+        self.state.borrow_mut().replicas = replicas;
         self.fill();
         self.reroute();
     }
 
     /// Begins a new generation.
-    pub(crate) fn replace(self: &Rc<Self>, spec: Spec, stored: StoredFunction) {
+    pub(crate) fn replace(self: &Rc<Self>, spec: Spec, replicas: u32) {
         {
             let mut state = self.state.borrow_mut();
             state.spec = Rc::new(spec);
-            state.stored = stored;
+            state.replicas = replicas;
             state.newest += 1;
             // An update that was still coming up is overtaken.
             let serving = state.serving;
@@ -198,7 +240,7 @@ impl LocalFunction {
     fn fill(self: &Rc<Self>) {
         let mut state = self.state.borrow_mut();
         let newest = state.newest;
-        let wanted = state.stored.replicas as usize;
+        let wanted = state.replicas as usize;
         let mut have = state.of(newest).count();
         while have < wanted {
             let slot = Rc::new(Slot::new(newest, Rc::clone(&state.spec)));
@@ -242,7 +284,7 @@ impl LocalFunction {
         if state.serving != state.newest {
             let ready = |generation| state.of(generation).filter(|s| s.ready().is_some()).count();
             let (new, old) = (ready(state.newest), ready(state.serving));
-            if new >= state.stored.replicas as usize || (old == 0 && new > 0) {
+            if new >= state.replicas as usize || (old == 0 && new > 0) {
                 tracing::info!(function = %self.id, ready = new, "an update serves; the replicas before it are drained");
                 state.serving = state.newest;
                 let serving = state.serving;

@@ -61,7 +61,7 @@ impl LocalProvider {
         }
         let mut functions = BTreeMap::new();
         for (id, stored) in stored {
-            match Spec::check(stored.deployment.clone()) {
+            match Spec::check(stored.deployment) {
                 Ok(spec) => {
                     if let Err(error) = spec.check_machine() {
                         tracing::warn!(function = %id, %error, "a function was deployed that cannot run now");
@@ -71,7 +71,9 @@ impl LocalProvider {
                         id: id.clone(),
                         ..spec
                     };
-                    functions.insert(id, LocalFunction::start(&context, spec, stored));
+                    let (replicas, created_at) = (stored.replicas, stored.created_at);
+                    let function = LocalFunction::start(&context, spec, replicas, created_at);
+                    functions.insert(id, function);
                 }
                 Err(error) => {
                     tracing::error!(function = %id, %error, "a stored function cannot be used and is passed over");
@@ -125,7 +127,7 @@ impl LocalProvider {
         let _turn = self.locks.lock(&id).await;
         let _namespace = self.namespaces.hold(id.namespace()).await?;
         if let Ok(function) = self.function(&id) {
-            if function.stored().deployment == spec.deployment {
+            if function.is_deployed_as(&spec) {
                 return Ok(Deployed {
                     changed: false,
                     ..self.deployed(&spec).await
@@ -143,7 +145,8 @@ impl LocalProvider {
         self.put(&id, &stored).await?;
         let deployed = self.deployed(&spec).await;
         self.check_leaving()?;
-        let function = LocalFunction::start(&self.context, spec, stored);
+        let function =
+            LocalFunction::start(&self.context, spec, stored.replicas, stored.created_at);
         self.functions.borrow_mut().insert(id, function);
         self.context.routes.flush();
         Ok(deployed)
@@ -158,8 +161,7 @@ impl LocalProvider {
         let id = spec.id.clone();
         let _turn = self.locks.lock(&id).await;
         let function = self.function(&id)?;
-        let old = function.stored();
-        if old.deployment == spec.deployment {
+        if function.is_deployed_as(&spec) {
             return Ok(Deployed {
                 changed: false,
                 ..self.deployed(&spec).await
@@ -169,12 +171,12 @@ impl LocalProvider {
         let stored = StoredFunction {
             deployment: spec.deployment.clone(),
             replicas: function.replicas_after(&spec),
-            created_at: old.created_at,
+            created_at: function.stored().created_at,
         };
         self.put(&id, &stored).await?;
         let deployed = self.deployed(&spec).await;
         self.check_leaving()?;
-        function.replace(spec, stored);
+        function.replace(spec, stored.replicas);
         self.context.routes.flush();
         Ok(deployed)
     }

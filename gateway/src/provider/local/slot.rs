@@ -140,6 +140,7 @@ impl Keeper {
     /// One process, from its start to its end. `Ok` when the slot was retired.
     async fn one_life(&self) -> Result<(), String> {
         let context = &self.function.context;
+        context.launch_turn().await;
         let order = Order {
             spec: Rc::clone(&self.slot.spec),
             instance: context.next_instance(),

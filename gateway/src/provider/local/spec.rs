@@ -22,8 +22,6 @@ pub(crate) struct Spec {
     pub(crate) id: FunctionId,
     /// As it was deployed.
     pub(crate) deployment: FunctionDeployment,
-    /// Its command line, as the watchdog reads it.
-    pub(crate) command: String,
     /// Its working directory, where `image` names one.
     pub(crate) dir: Option<PathBuf>,
     /// What each replica may take.
@@ -59,19 +57,23 @@ impl Spec {
         id.namespace().clone_into(&mut deployment.namespace);
         let dir = working_dir(&deployment.image)?;
         environment::check(&deployment.env_vars)?;
-        let command = command_of(&deployment)?.to_owned();
-        words(&command)?;
+        words(command_of(&deployment)?)?;
         let limits = limits_of("limits", deployment.limits.as_ref())?;
         limits_of("requests", deployment.requests.as_ref())?;
         let bounds = ScaleBounds::of(&deployment.labels)?;
         Ok(Self {
             id,
-            command,
             dir,
             limits,
             bounds,
             deployment,
         })
+    }
+
+    /// Its command line, as the watchdog reads it.
+    pub(crate) fn command(&self) -> &str {
+        // That there is one was checked.
+        command_of(&self.deployment).unwrap_or_default()
     }
 
     /// Whether this machine has what the function needs now: its directory and its program.
@@ -87,7 +89,7 @@ impl Spec {
                 format!("there is no directory '{}' on this machine", dir.display()),
             ));
         }
-        let words = words(&self.command)?;
+        let words = words(self.command())?;
         let program = words.first().map_or("", String::as_str);
         if self.dir.is_none() && program.contains('/') && !Path::new(program).is_absolute() {
             return Err(ProviderError::invalid(
@@ -243,7 +245,7 @@ mod tests {
         }))
         .unwrap();
         spec.check_machine().unwrap();
-        assert_eq!(spec.command, "wc -l");
+        assert_eq!(spec.command(), "wc -l");
         assert_eq!(spec.limits.memory_bytes, Some(64 << 20));
         assert_eq!(spec.limits.cpu_millicores, Some(100));
         assert_eq!(spec.deployment.registry_auth, "");
@@ -270,7 +272,7 @@ mod tests {
             d.env_vars.insert("fprocess".to_owned(), "cat".to_owned());
         }))
         .unwrap();
-        assert_eq!(spec.command, "cat");
+        assert_eq!(spec.command(), "cat");
     }
 
     #[test]
