@@ -91,6 +91,16 @@ fn descendants_end_also_when_they_left_the_session() {
 }
 
 #[test]
+fn only_what_is_meant_ends() {
+    let (mut child, pids) = family("echo $$; sleep 1000 & echo $!; wait", 2, Group::NewSession);
+    let sleeper = pids[1];
+    assert_eq!(process::kill_matching(|pid| pid == sleeper).unwrap(), 1);
+    wait_until("it has ended", || !is_alive(sleeper));
+    // Its shell waits for it alone.
+    assert!(matches!(wait_for(&mut child), Exit::Code(_)));
+}
+
+#[test]
 fn dangerous_group_numbers_are_refused() {
     for group in [i32::MIN, -1, 0, 1] {
         assert!(process::kill_group(group, Signal::KILL).is_err(), "{group}");

@@ -361,6 +361,20 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_ended_and_was_not_reaped_is_dead() {
+        let mut child = crate::Command::new("sleep").arg("1000").spawn().unwrap();
+        let started = crate::start_time(child.pid()).unwrap();
+        let name = format!("{PREFIX}{}.{started}.{}.0", child.pid(), pid_namespace());
+        assert!(!is_of_dead_process(&name));
+        child.signal(crate::Signal::KILL).unwrap();
+        while !child.has_ended().unwrap() {
+            std::thread::yield_now();
+        }
+        assert!(is_of_dead_process(&name));
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn refuses_names_that_could_leave_the_folder() {
         let enforcer = Enforcer::without_cgroups("this is a test");
         for name in [

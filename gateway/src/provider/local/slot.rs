@@ -141,6 +141,10 @@ impl Keeper {
     async fn one_life(&self) -> Result<(), String> {
         let context = &self.function.context;
         context.launch_turn().await;
+        let mut retired = self.slot.retired.subscribe();
+        if *retired.borrow() {
+            return Ok(());
+        }
         let order = Order {
             spec: Rc::clone(&self.slot.spec),
             instance: context.next_instance(),
@@ -155,7 +159,6 @@ impl Keeper {
             "a replica was started"
         );
         let mut served = Vec::new();
-        let mut retired = self.slot.retired.subscribe();
         let end = tokio::select! {
             biased;
             _ = retired.wait_for(|retired| *retired) => End::Retired,
