@@ -8,7 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use gateway::config::StaticUpstream;
@@ -20,6 +21,14 @@ use tracing::Level;
 use crate::address::Address;
 use crate::exit::{Exit, Failure};
 use crate::span::parse_duration;
+
+/// How long an address may stay taken before it counts as taken. The kernel tears the rings of a
+/// killed gateway down after the process has gone, and its listeners live on until then: some
+/// milliseconds, in which whoever starts it again must not be refused.
+const FREE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Time between two looks at it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Where it listens, what it keeps and how it runs.
 #[derive(Debug, Args)]
@@ -179,9 +188,16 @@ impl Serve {
 /// The workers share each address among themselves (SO_REUSEPORT), so the kernel would let a second
 /// gateway of the same user in without a word, and every other request would go to the wrong one.
 fn refuse_shared(addresses: &[SocketAddr]) -> Result<(), Failure> {
+    let deadline = Instant::now() + FREE_WITHIN;
     for address in addresses.iter().filter(|address| address.port() != 0) {
-        let taken =
-            TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        let is_taken = || {
+            TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+        };
+        let mut taken = is_taken();
+        while taken && Instant::now() < deadline {
+            thread::park_timeout(LOOK_EVERY);
+            taken = is_taken();
+        }
         if taken {
             return Err(Failure::new(
                 Exit::CannotStart,
