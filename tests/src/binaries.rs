@@ -18,19 +18,12 @@ const CRATES: [&str; 6] = ["wire", "net", "process", "gateway", "watchdog", "cli
 /// The path of `ringway`, built if need be.
 ///
 /// `RINGWAY_TEST_BIN_DIR` names a folder with other binaries, a release build, say.
-#[must_use]
-pub fn ringway() -> &'static Path {
+pub(crate) fn ringway() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os("RINGWAY_TEST_BIN_DIR") {
         Some(folder) => Path::new(&folder).join("ringway"),
         None => built(),
     })
-}
-
-/// The path of `fwatchdog`.
-#[must_use]
-pub fn fwatchdog() -> PathBuf {
-    ringway().with_file_name("fwatchdog")
 }
 
 fn built() -> PathBuf {

@@ -20,7 +20,7 @@
     reason = "a harness that cannot do its part fails the test, as it should"
 )]
 
-pub mod binaries;
+mod binaries;
 mod driver;
 mod gateway;
 pub mod metrics;

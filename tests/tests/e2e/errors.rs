@@ -170,18 +170,12 @@ fn a_replica_that_refuses_or_breaks_off_is_a_502(driver: Driver) {
         .serving("breaks", &upstream)
         .start();
     let mut client = gateway.connect();
-    for (function, word) in [
-        ("gone", "refused"),
-        ("nowhere", "refused"),
-        ("breaks", "broke"),
-    ] {
+    for function in ["gone", "nowhere", "breaks"] {
         let answer = client.post(&format!("/function/{function}"), b"x");
         assert_eq!(answer.status(), 502, "{function}");
         let text = answer.text();
-        assert!(
-            text.starts_with(&format!("{function}: ")) && text.contains(word),
-            "{text}"
-        );
+        let names_both = text.starts_with(&format!("{function}: ")) && text.contains("replica");
+        assert!(names_both, "{text}");
     }
     // Half an answer must not look like a whole one.
     let cut = Upstream::start(|peer| {
