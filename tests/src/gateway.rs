@@ -125,6 +125,7 @@ impl Builder {
             address: self.listen,
             state_dir: self.state_dir.clone(),
             folder: Arc::clone(&self.folder),
+            leaves_something: false,
         };
         match announced(stdout) {
             Some(address) => gateway.address = address,
@@ -173,6 +174,8 @@ pub struct Gateway {
     address: SocketAddr,
     state_dir: PathBuf,
     folder: Arc<TempDir>,
+    /// The test has seen to it that not all can be gone.
+    leaves_something: bool,
 }
 
 impl Gateway {
@@ -335,6 +338,16 @@ impl Gateway {
         self.end();
     }
 
+    /// Ends it by SIGKILL together with the process `pid`, in such a way that neither can clean up
+    /// after the other; whatever that leaves is the test's to look for.
+    pub fn kill_with(mut self, pid: i32) {
+        let send = |pid, signal| nix::sys::signal::kill(Pid::from_raw(pid), signal).unwrap();
+        send(self.pid(), Signal::SIGSTOP);
+        send(pid, Signal::SIGKILL);
+        self.end();
+        self.leaves_something = true;
+    }
+
     fn end(&mut self) {
         // It may have ended by itself.
         self.child.kill().ok();
@@ -348,6 +361,9 @@ impl Drop for Gateway {
         self.end();
         if thread::panicking() {
             eprintln!("--- log of the gateway ---\n{}", self.log());
+            return;
+        }
+        if self.leaves_something {
             return;
         }
         let state = self.state_dir();

@@ -6,7 +6,9 @@ mod history;
 use std::{fs, thread, time::Duration};
 
 use serde_json::json;
-use tests::{Builder, Driver, eventually, hold_for, processes, under_each_driver};
+use tests::{
+    Builder, Driver, eventually, hold_for, http::request_bytes, processes, under_each_driver,
+};
 
 use history::History;
 
@@ -15,6 +17,7 @@ under_each_driver! {
     functions_and_replicas_come_back_after_an_orderly_end
     a_second_gateway_on_the_same_state_is_refused
     a_torn_file_harms_its_own_function_only
+    what_a_killed_gateway_could_not_end_is_ended_by_the_next
 }
 
 /// How often each driver's gateway is killed.
@@ -126,4 +129,29 @@ fn a_torn_file_harms_its_own_function_only(driver: Driver) {
         assert!(gateway.log().contains("torn"), "{}", gateway.log());
         assert!(!file.exists(), "it was not moved aside");
     }
+}
+
+fn what_a_killed_gateway_could_not_end_is_ended_by_the_next(driver: Driver) {
+    // 1. A function runs. 2. Its watchdog and the gateway die together, so nobody ends the process.
+    // 3. The next gateway on this state directory does, and brings the function back.
+    let builder = Builder::new(driver);
+    let gateway = builder.start();
+    gateway.deploy("slow", "sleep 1008");
+    let watchdog = gateway.descendants()[0];
+    let mut client = gateway.connect();
+    client.send(request_bytes("POST", "/function/slow", "", b""));
+    eventually("it runs", || {
+        (gateway.descendants().len() == 2).then_some(())
+    });
+    gateway.kill_with(watchdog);
+    let gateway = builder.start();
+    eventually("the orphan is gone and the function is back", || {
+        let all: Vec<_> = gateway
+            .descendants()
+            .into_iter()
+            .map(processes::command_line)
+            .collect();
+        let clean = all.len() == 1 && !all[0].contains("sleep");
+        (clean && gateway.available("slow") == 1).then_some(())
+    });
 }

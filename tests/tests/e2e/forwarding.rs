@@ -19,6 +19,7 @@ under_each_driver! {
     interim_answers_go_through
     a_unix_socket_serves_as_well
     bytes_that_are_no_text_pass_unchanged
+    a_connection_may_switch_its_protocol
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -357,4 +358,38 @@ fn bytes_that_are_no_text_pass_unchanged(driver: Driver) {
     let body: Vec<u8> = (0..=255).collect();
     client.post("/function/f", &body);
     assert_eq!(upstream.last().body, body);
+}
+
+fn a_connection_may_switch_its_protocol(driver: Driver) {
+    let upstream = Upstream::start(|peer| {
+        if peer.request().is_some() {
+            peer.send(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            );
+            while let Some(byte) = peer.exactly(1) {
+                peer.send(byte);
+            }
+        }
+    });
+    let gateway = serving(driver, &upstream);
+    let mut client = gateway.connect();
+    client.send(request_bytes(
+        "GET",
+        "/function/f",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        b"",
+    ));
+    let head = client.head();
+    assert_eq!(
+        (head.status, head.header("upgrade")),
+        (101, Some("websocket"))
+    );
+    assert_eq!(upstream.last().header("upgrade"), Some("websocket"));
+    for text in ["not HTTP", "\0\r\n\r\n"] {
+        client.send(text);
+        assert_eq!(client.raw(text.len()), text.as_bytes());
+    }
+    client.finish_sending();
+    client.expect_close();
+    upstream.until_closed(1);
 }
