@@ -109,7 +109,7 @@ impl Serve {
         };
         let threads = match self.threads {
             Some(threads) => threads,
-            None => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
         };
         Ok(Config {
             watchdog: CARRIED_WATCHDOG,
