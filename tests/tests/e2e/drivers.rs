@@ -72,10 +72,12 @@ fn a_state_directory_may_have_a_long_name_but_must_be_one(driver: Driver) {
     let builder = Builder::new(driver);
     // A socket's path may have 107 bytes; this folder's has more.
     let long = builder.folder().join("long-".repeat(30));
-    let gateway = builder.in_state_dir(&long).start();
+    let mut gateway = builder.in_state_dir(&long).start();
     gateway.deploy("cat", "cat");
     assert_eq!(gateway.call("cat", b"x").text(), "x");
-    drop(gateway);
+    // In an orderly way, since its sockets are elsewhere and go with it.
+    gateway.terminate();
+    assert_eq!(gateway.wait().code(), Some(0));
     let builder = Builder::new(driver);
     let file = builder.folder().join("file");
     fs::write(&file, "").unwrap();
