@@ -229,8 +229,7 @@ async fn run(
         }
     };
     report.send(Ok(())).ok();
-    let on_terminate = options.on_terminate;
-    let hurry = plane.hurry();
+    let mut on_terminate = options.on_terminate;
     let leave = async {
         // Also when the handle was dropped.
         stopped.await.ok();
@@ -238,7 +237,10 @@ async fn run(
     };
     tokio::select! {
         () = leave => {}
-        () = signals.watch(on_terminate, hurry) => {}
+        () = signals.watch(|what| {
+            plane.prepare_to_leave(what);
+            on_terminate(what);
+        }) => {}
     }
     tracing::info!("the control plane has ended");
     // The lock last: whoever comes next finds nothing running.
@@ -289,8 +291,12 @@ impl Plane {
         })
     }
 
-    fn hurry(&self) -> impl Fn() + use<> {
-        let context = Rc::clone(&self.context);
-        move || context.hurry()
+    /// A signal has come; the workers are told next.
+    fn prepare_to_leave(&self, what: Termination) {
+        // Who follows a log is a request in flight, for which the workers would wait.
+        self.provider.end_followers();
+        if what == Termination::AtOnce {
+            self.context.hurry();
+        }
     }
 }

@@ -33,12 +33,8 @@ impl Signals {
         })
     }
 
-    /// Calls `on_terminate` for each signal, and `hurry` from the second on. Never returns.
-    pub(super) async fn watch(
-        &mut self,
-        mut on_terminate: Box<dyn FnMut(Termination) + Send>,
-        hurry: impl Fn(),
-    ) {
+    /// Calls `on_terminate` for each signal. Never returns.
+    pub(super) async fn watch(&mut self, mut on_terminate: impl FnMut(Termination)) {
         let mut what = Termination::Graceful;
         loop {
             let name = tokio::select! {
@@ -47,9 +43,6 @@ impl Signals {
             };
             tracing::info!(signal = name, ?what, "the gateway was asked to end");
             on_terminate(what);
-            if what == Termination::AtOnce {
-                hurry();
-            }
             what = Termination::AtOnce;
         }
     }

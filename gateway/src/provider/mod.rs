@@ -98,6 +98,10 @@ pub trait Provider {
     /// Removes a namespace that has no functions.
     fn remove_namespace<'a>(&'a self, name: &'a str) -> Answer<'a, ()>;
 
+    /// The gateway is about to leave, and waits for requests in flight: from now on nobody follows
+    /// a log. Who does gets the lines that there are, then the end.
+    fn end_followers(&self);
+
     /// Ends what must not outlive the gateway: drains within `limit`, then by force.
     fn shutdown(&self, limit: Duration) -> Pin<Box<dyn Future<Output = ()> + '_>>;
 }

@@ -12,7 +12,7 @@
 mod stand_in;
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::Arc,
@@ -67,6 +67,15 @@ impl Plane {
 
     /// One request on a connection of its own; the head and the body of the answer.
     fn call(&self, method: &str, path: &str, body: &str) -> (String, String) {
+        let mut answer = String::new();
+        let mut stream = self.send(method, path, body);
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Sends a request; its answer is to be read, and the connection ends with it.
+    fn send(&self, method: &str, path: &str, body: &str) -> UnixStream {
         let mut stream = UnixStream::connect(&self.socket).unwrap();
         let length = body.len();
         write!(
@@ -74,10 +83,7 @@ impl Plane {
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.to_owned(), body.to_owned())
+        stream
     }
 
     fn accepted(&self, method: &str, path: &str, body: &str) {
@@ -196,6 +202,36 @@ fn functions_outlive_the_gateway_and_processes_do_not() {
     plane.until("its processes are gone", || {
         files(&dir.path().join("tmp")) == 0
     });
+    plane.control.shutdown();
+}
+
+/// Goal: who follows a log does not keep the gateway from leaving.
+/// Steps: follow a log up to its first line; a signal asks the gateway to end; the answer ends
+/// although the control plane, which waits for the workers, goes on; who follows now gets what
+/// there is.
+///
+/// The signal reaches all control planes of this process; to the others it means nothing more.
+#[test]
+fn a_signal_ends_the_answer_of_who_follows_a_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = Plane::start(dir.path());
+    plane.accepted("POST", "/system/functions", ECHO);
+    plane.until_ready("echo", 1);
+    let path = "/system/logs?name=echo&follow=true";
+    let stream = plane.send("GET", path, "");
+    let limit = Some(Duration::from_secs(20));
+    stream.set_read_timeout(limit).unwrap();
+    let mut answer = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.contains("the stand-in serves") {
+        line.clear();
+        assert!(answer.read_line(&mut line).unwrap() > 0, "it ended early");
+    }
+    nix::sys::signal::raise(nix::sys::signal::SIGTERM).unwrap();
+    answer.read_to_string(&mut line).unwrap();
+    let (head, lines) = plane.call("GET", path, "");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(lines.contains("the stand-in serves"), "{lines}");
     plane.control.shutdown();
 }
 

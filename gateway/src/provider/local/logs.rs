@@ -29,7 +29,7 @@ const LINES_IN_FLIGHT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Logs {
     ring: RefCell<LogRing>,
-    /// Rung when lines have come or the function is gone.
+    /// Rung when lines have come or no more are to be waited for.
     news: watch::Sender<()>,
     ended: Cell<bool>,
 }
@@ -73,7 +73,7 @@ impl Logs {
         self.news.send_replace(());
     }
 
-    /// The function is gone: readers get what there is, then the end.
+    /// The function or the gateway goes: readers get what there is, then the end.
     pub(crate) fn end(&self) {
         self.ended.set(true);
         self.news.send_replace(());

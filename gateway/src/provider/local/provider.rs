@@ -39,6 +39,8 @@ pub(crate) struct LocalProvider {
     functions: RefCell<BTreeMap<FunctionId, Rc<LocalFunction>>>,
     namespaces: Namespaces,
     locks: KeyedLock,
+    /// Whether a log may still be followed.
+    follow: Cell<bool>,
     leaving: Cell<bool>,
 }
 
@@ -87,6 +89,7 @@ impl LocalProvider {
             functions: RefCell::new(functions),
             namespaces,
             locks: KeyedLock::default(),
+            follow: Cell::new(true),
             leaving: Cell::new(false),
         })
     }
@@ -269,6 +272,10 @@ impl Provider for LocalProvider {
         id: &'a FunctionId,
         query: LogQuery,
     ) -> Answer<'a, mpsc::Receiver<LogLine>> {
+        let query = LogQuery {
+            follow: query.follow && self.follow.get(),
+            ..query
+        };
         Box::pin(async move { Ok(self.function(id)?.logs.stream(id, query)) })
     }
 
@@ -288,9 +295,17 @@ impl Provider for LocalProvider {
         Box::pin(self.namespaces.remove(name, count))
     }
 
+    fn end_followers(&self) {
+        self.follow.set(false);
+        for function in self.functions.borrow().values() {
+            function.logs.end();
+        }
+    }
+
     fn shutdown(&self, limit: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>> {
         Box::pin(async move {
             self.leaving.set(true);
+            self.end_followers();
             for function in self.functions.borrow().values() {
                 function.stop();
             }
@@ -299,9 +314,6 @@ impl Provider for LocalProvider {
                 tracing::warn!("replicas that are still busy are ended by force");
                 self.context.hurry();
                 timeout(FORCE_MAX, self.context.all_gone()).await.ok();
-            }
-            for function in self.functions.borrow().values() {
-                function.logs.end();
             }
         })
     }
