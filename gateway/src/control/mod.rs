@@ -23,7 +23,7 @@ mod statics;
 
 use std::{
     collections::HashMap, io, os::unix::net::UnixListener as StdUnixListener, rc::Rc, sync::Arc,
-    sync::mpsc as std_mpsc, thread::JoinHandle,
+    sync::mpsc as std_mpsc, thread::JoinHandle, time::Duration,
 };
 
 use net::Endpoint;
@@ -39,7 +39,10 @@ use crate::{
     api::{About, Api},
     provider::{
         Provider,
-        local::{Context, LocalProvider, SpecStore, WatchdogLauncher, WatchdogProgram},
+        local::{
+            BLOCKING_THREADS_MAX, Context, LocalProvider, SpecStore, WatchdogLauncher,
+            WatchdogProgram,
+        },
     },
     shared::Shared,
     snapshot::Snapshot,
@@ -53,8 +56,10 @@ pub(crate) use statics::Statics;
 #[cfg(test)]
 pub(crate) use routes::tests as tests_routes;
 
-/// Threads for what blocks: an fsync each. More would only queue at the disk.
-const BLOCKING_THREADS_MAX: usize = 4;
+/// For a blocking call that is still under way when everything else has ended, such as the
+/// removal of a directory on a disk that does not answer. What it leaves undone, the next start
+/// finds.
+const BLOCKED_MAX: Duration = Duration::from_secs(2);
 
 /// Why the control plane cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +160,8 @@ impl Prepared {
                 Ok(runtime) => {
                     let tasks = LocalSet::new();
                     runtime.block_on(tasks.run_until(run(self, shared, options, stopped, &report)));
+                    drop(tasks);
+                    runtime.shutdown_timeout(BLOCKED_MAX);
                 }
                 Err(error) => {
                     report.send(Err(error.into())).ok();

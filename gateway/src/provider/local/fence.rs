@@ -4,7 +4,7 @@
 //! fork (an RCU grace period): 5 to 16 ms on the build machine, several times what starting a
 //! watchdog takes. It holds the lock of all groups meanwhile, so making or removing another one
 //! waits as long. On the control thread everybody would wait with it; so all of it is done by
-//! other threads. A function with limits gets no request before it is under them; one without
+//! other threads (`chores`). A function with limits gets no request before it is under them; one without
 //! gets its first request while its replica is joining, and what was started by then is taken
 //! along.
 //!
@@ -19,12 +19,9 @@ use std::{
 };
 
 use process::limits::{Confined, Enforcer, Limits};
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, spawn_blocking},
-};
+use tokio::{sync::watch, task::JoinHandle};
 
-use super::stragglers;
+use super::{chores::Chore, stragglers};
 
 /// What became of the attempt to join; none while it goes on.
 type Outcome = Option<Result<(), String>>;
@@ -34,15 +31,22 @@ type Outcome = Option<Result<(), String>>;
 pub(super) struct Fence {
     group: JoinHandle<Option<Confined>>,
     outcome: watch::Receiver<Outcome>,
+    chore: Chore,
     /// No request may come before it has joined.
     strict: bool,
 }
 
 impl Fence {
     /// Begins to make a group of this name for the process `pid`, which was just started.
-    pub(super) fn begin(enforcer: Arc<Enforcer>, name: String, pid: i32, limits: Limits) -> Self {
+    pub(super) fn begin(
+        chore: &Chore,
+        enforcer: Arc<Enforcer>,
+        name: String,
+        pid: i32,
+        limits: Limits,
+    ) -> Self {
         let (sender, outcome) = watch::channel(None);
-        let group = spawn_blocking(move || {
+        let join = move || {
             let group = enforcer.group(&name, limits);
             let joined = match &group {
                 Ok(group) => join_all(group, pid).map_err(|error| error.to_string()),
@@ -54,10 +58,13 @@ impl Fence {
             // Nobody listens when the replica has ended already.
             sender.send(Some(joined)).ok();
             group.ok()
-        });
+        };
+        let own = chore.clone();
+        let group = tokio::spawn(async move { own.run(join).await.ok().flatten() });
         Self {
             group,
             outcome,
+            chore: chore.clone(),
             strict: limits != Limits::default(),
         }
     }
@@ -82,7 +89,7 @@ impl Fence {
     pub(super) async fn end_all(self, pid: i32, own_dir: PathBuf) -> Option<Confined> {
         let group = self.group.await.ok().flatten();
         let joined = matches!(*self.outcome.borrow(), Some(Ok(())));
-        let ended = spawn_blocking(move || {
+        let ended = self.chore.run(move || {
             let result = match &group {
                 Some(group) if joined && group.is_fenced() => group.kill_all(),
                 _ => end_tree(pid, &own_dir),
@@ -145,8 +152,13 @@ fn end_tree(pid: i32, own_dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::local::chores::Chores;
     use process::{Command, Group, Signal, Stdio};
     use std::io::Read;
+
+    fn chore() -> Chore {
+        Chores::new().fences
+    }
 
     /// Goal: whatever a replica started is gone at its end, with and without control groups.
     /// Steps: start a shell that starts a sleeper in another session, wait for its word, end
@@ -162,7 +174,13 @@ mod tests {
         let mut output = fs::File::from(read);
         output.read_exact(&mut [0]).unwrap();
         let name = "test".to_owned();
-        let fence = Fence::begin(Arc::new(enforcer), name, shell.pid(), Limits::default());
+        let fence = Fence::begin(
+            &chore(),
+            Arc::new(enforcer),
+            name,
+            shell.pid(),
+            Limits::default(),
+        );
         fence.closed().await.unwrap();
         let group = fence
             .end_all(shell.pid(), "/nonexistent".into())
@@ -206,7 +224,13 @@ mod tests {
             std::thread::yield_now();
         }
         let enforcer = Arc::new(Enforcer::detect());
-        let fence = Fence::begin(enforcer, "early".to_owned(), shell.pid(), Limits::default());
+        let fence = Fence::begin(
+            &chore(),
+            enforcer,
+            "early".to_owned(),
+            shell.pid(),
+            Limits::default(),
+        );
         let group = fence.end_all(shell.pid(), own_dir.path().to_owned()).await;
         shell.wait().unwrap();
         assert_eq!(output.read(&mut [0]).unwrap(), 0);
@@ -221,7 +245,13 @@ mod tests {
             memory_bytes: Some(64 << 20),
             cpu_millicores: None,
         };
-        let fence = Fence::begin(enforcer, "limited".to_owned(), sleeper.pid(), limits);
+        let fence = Fence::begin(
+            &chore(),
+            enforcer,
+            "limited".to_owned(),
+            sleeper.pid(),
+            limits,
+        );
         fence.closed().await.unwrap();
         assert!(fence.outcome.borrow().is_some());
         drop(fence.end_all(sleeper.pid(), "/nonexistent".into()).await);

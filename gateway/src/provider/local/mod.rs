@@ -9,6 +9,7 @@
 //! the new state on the disk, one before it the old.
 
 mod backoff;
+mod chores;
 mod durable;
 mod environment;
 mod fence;
@@ -31,6 +32,7 @@ mod spec_store;
 mod stragglers;
 mod usage;
 
+pub(crate) use chores::BLOCKING_THREADS_MAX;
 pub(crate) use function::Context;
 pub(crate) use logs::rfc3339;
 pub(crate) use places::{Places, SOCKET_NAME_BYTES_MAX};

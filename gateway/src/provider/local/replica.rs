@@ -28,11 +28,12 @@ use process::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::unix::pipe,
-    task::{JoinHandle, spawn_blocking, spawn_local},
+    task::{JoinHandle, spawn_local},
     time::timeout,
 };
 
 use super::{
+    chores::{Chore, Chores},
     environment,
     fence::Fence,
     health,
@@ -57,6 +58,7 @@ pub(crate) struct WatchdogLauncher {
     places: Places,
     enforcer: Arc<Enforcer>,
     boot: String,
+    chores: Chores,
     /// Groups that were made to see what is enforced; each has a name of its own.
     trials: Cell<u64>,
 }
@@ -75,6 +77,7 @@ impl WatchdogLauncher {
             places,
             enforcer: Arc::new(enforcer),
             boot: boot_id(),
+            chores: Chores::new(),
             trials: Cell::new(0),
         }
     }
@@ -112,8 +115,15 @@ impl WatchdogLauncher {
             authority: spec.id.name().to_owned(),
             started: Started {
                 watched,
-                fence: Fence::begin(Arc::clone(&self.enforcer), name, pid, spec.limits),
+                fence: Fence::begin(
+                    &self.chores.fences,
+                    Arc::clone(&self.enforcer),
+                    name,
+                    pid,
+                    spec.limits,
+                ),
                 files,
+                removals: self.chores.removals.clone(),
                 lifeline,
             },
             log,
@@ -161,11 +171,11 @@ impl Launcher for WatchdogLauncher {
             let name = format!("trial-{}", self.trials.replace(self.trials.get() + 1));
             // Asked of a group that is made and dropped: whether a limit can be set is seen
             // only by setting it.
-            let group = spawn_blocking(move || {
+            let trial = self.chores.fences.run(move || {
                 let group = enforcer.group(&name, limits)?;
                 io::Result::Ok(group.warnings().to_vec())
             });
-            match group.await.map_err(io::Error::other).flatten() {
+            match trial.await.map_err(io::Error::other).flatten() {
                 Ok(warnings) => warnings,
                 Err(error) => vec![format!("limits cannot be enforced: {error}")],
             }
@@ -189,6 +199,7 @@ struct Started {
     watched: AsyncFd<Watched>,
     fence: Fence,
     files: Files,
+    removals: Chore,
     /// Held, never written.
     lifeline: OwnedFd,
 }
@@ -258,6 +269,7 @@ async fn end(started: Started) -> String {
         mut watched,
         fence,
         files,
+        removals,
         lifeline,
     } = started;
     // Before it is reaped: until then its number is its own.
@@ -274,6 +286,6 @@ async fn end(started: Started) -> String {
     };
     drop((watched, lifeline));
     // Removing what a function left in its directory may take long.
-    spawn_blocking(move || drop((files, group))).await.ok();
+    removals.run(move || drop((files, group))).await.ok();
     how
 }
