@@ -203,7 +203,9 @@ impl Keeper {
             let ill = until_ill(replica).await;
             tracing::warn!(function = %self.slot.spec.id, %ill, "a replica gets no requests");
             self.set_ready(None);
-            // What has been answered for good need not be remembered.
+            // What has been answered for good need not be remembered. A count of zero is final
+            // only once the data plane has been told.
+            self.function.context.routes.flush();
             served.retain(|replica| replica.in_flight() > 0);
         }
     }
