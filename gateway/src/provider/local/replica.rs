@@ -87,6 +87,8 @@ impl WatchdogLauncher {
         let files = Files::make(&self.places, &spec.id, order.instance)?;
         let socket = net::bind_unix(&files.socket)?;
         let (log_read, log_write) = process::pipe()?;
+        // Whatever may fail without a process is done before there is one to be ended.
+        let output = pipe::Receiver::from_owned_fd(log_read)?;
         let (lifeline_read, lifeline) = process::pipe()?;
         let dir = spec.dir.as_deref().unwrap_or(&files.own_dir);
         let child = Command::new(&self.program.path)
@@ -109,7 +111,6 @@ impl WatchdogLauncher {
         }
         let watched = watch(child).map_err(|(child, error)| give_up(child, error))?;
         let name = instance_name(&spec.id, order.instance);
-        let output = pipe::Receiver::from_owned_fd(log_read)?;
         let log = spawn_local(Rc::clone(&order.logs).pump(output, order.instance));
         Ok(Replica {
             authority: spec.id.name().to_owned(),
