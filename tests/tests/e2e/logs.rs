@@ -6,6 +6,7 @@ use tests::{Driver, Gateway, eventually, http::request_bytes, under_each_driver}
 under_each_driver! {
     lines_are_kept_and_the_last_ones_can_be_had
     new_lines_are_followed_as_they_come
+    who_follows_a_log_does_not_keep_the_gateway
     a_function_that_writes_without_end_neither_blocks_nor_grows
     what_is_wrong_with_a_query_is_said
 }
@@ -90,6 +91,21 @@ fn new_lines_are_followed_as_they_come(driver: Driver) {
     // The stream ends with the function.
     gateway.remove("speak");
     while follower.chunk().is_some() {}
+}
+
+/// Goal: Ctrl-C works while somebody follows a log.
+/// Steps: follow a log; SIGTERM; the answer ends with its last chunk, and is not broken off as
+/// one that is still under way at the drain limit.
+fn who_follows_a_log_does_not_keep_the_gateway(driver: Driver) {
+    let mut gateway = Gateway::start(driver);
+    deploy_speaker(&gateway);
+    let mut follower = gateway.connect();
+    let request = request_bytes("GET", "/system/logs?name=speak&follow=true", "", b"");
+    follower.send(request);
+    assert_eq!(follower.head().status, 200);
+    gateway.terminate();
+    while follower.chunk().is_some() {}
+    assert!(gateway.wait().success());
 }
 
 fn a_function_that_writes_without_end_neither_blocks_nor_grows(driver: Driver) {
