@@ -15,13 +15,13 @@
 //! What it does not do: know what the value is, or which name it has.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::disk::{Disk, FileSystem};
 
 /// The ending of a value's file.
 const ENDING: &str = ".json";
@@ -63,28 +63,22 @@ pub(crate) fn path(dir: &Path, name: &str) -> PathBuf {
 /// # Errors
 /// What the file system said; the old value is still there then.
 pub(crate) fn write(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
-    let bytes = encode(value)?;
-    let writing = dir.join(format!("{name}{WRITING}"));
-    let result = write_file(&writing, &bytes)
-        .and_then(|()| fs::rename(&writing, path(dir, name)))
-        .and_then(|()| sync_dir(dir));
-    if result.is_err() {
-        // It may not even exist; the first error is the one that matters.
-        fs::remove_file(&writing).ok();
-    }
-    result
+    write_on(&FileSystem, dir, name, value)
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        // Environment variables of functions are nobody else's business.
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+fn write_on(disk: &impl Disk, dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    let bytes = encode(value)?;
+    let writing = dir.join(format!("{name}{WRITING}"));
+    let placed = disk
+        .create(&writing, &bytes)
+        .and_then(|file| disk.sync(&file, &writing))
+        .and_then(|()| disk.rename(&writing, &path(dir, name)));
+    if placed.is_err() {
+        // It may not even exist; the first error is the one that matters.
+        disk.remove(&writing).ok();
+    }
+    placed?;
+    disk.sync_dir(dir)
 }
 
 /// Removes a value; when this returns it will not come back.
@@ -92,9 +86,13 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the file system said. That it is not there is no error.
 pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
-    match fs::remove_file(path(dir, name)) {
+    remove_on(&FileSystem, dir, name)
+}
+
+fn remove_on(disk: &impl Disk, dir: &Path, name: &str) -> io::Result<()> {
+    match disk.remove(&path(dir, name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => sync_dir(dir),
+        _ => disk.sync_dir(dir),
     }
 }
 
@@ -103,15 +101,15 @@ pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
 /// # Errors
 /// What the file system said.
 pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => dir.parent().map_or(Ok(()), sync_dir),
-    }
+    make_dir_on(&FileSystem, dir)
 }
 
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+fn make_dir_on(disk: &impl Disk, dir: &Path) -> io::Result<()> {
+    match disk.make_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent)),
+    }
 }
 
 /// Reads every value in `dir`, by name. What is half written is removed; what cannot be read is
@@ -201,78 +199,4 @@ fn fnv1a64(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    type Value = BTreeMap<String, String>;
-
-    fn value(text: &str) -> Value {
-        BTreeMap::from([("text".to_owned(), text.to_owned())])
-    }
-
-    #[test]
-    fn what_was_written_is_read_and_what_was_removed_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "a", &value("one")).unwrap();
-        write(dir.path(), "b", &value("two")).unwrap();
-        write(dir.path(), "a", &value("three")).unwrap();
-        let all: Vec<(String, Value)> = read_all(dir.path()).unwrap();
-        assert_eq!(
-            all,
-            [
-                ("a".to_owned(), value("three")),
-                ("b".to_owned(), value("two"))
-            ]
-        );
-        remove(dir.path(), "a").unwrap();
-        remove(dir.path(), "a").unwrap();
-        assert_eq!(read_all::<Value>(dir.path()).unwrap().len(), 1);
-    }
-
-    /// Goal: no part of a file is taken for the whole.
-    /// Steps: cut a good file at every length, flip every byte; each must be refused.
-    #[test]
-    fn a_torn_file_is_never_read_as_good() {
-        let bytes = encode(&value("wc -l")).unwrap();
-        decode::<Value>(&bytes).unwrap();
-        for length in 0..bytes.len() {
-            decode::<Value>(&bytes[..length]).unwrap_err();
-        }
-        for index in 0..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[index] ^= 0x01;
-            decode::<Value>(&changed).unwrap_err();
-        }
-        let zeros = vec![0; bytes.len()];
-        decode::<Value>(&zeros).unwrap_err();
-        let twice = [bytes.clone(), bytes].concat();
-        decode::<Value>(&twice).unwrap_err();
-    }
-
-    #[test]
-    fn a_bad_file_is_moved_aside_and_the_rest_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "good", &value("x")).unwrap();
-        fs::write(path(dir.path(), "torn"), b"{\"format\":1,\"byt").unwrap();
-        fs::write(dir.path().join("half.writing"), b"{").unwrap();
-        let all: Vec<(String, Value)> = read_all(dir.path()).unwrap();
-        assert_eq!(all.len(), 1);
-        assert!(dir.path().join("torn.bad").exists());
-        assert!(!dir.path().join("half.writing").exists());
-        assert_eq!(read_all::<Value>(dir.path()).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn a_directory_is_private_and_may_be_there_already() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let made = dir.path().join("x");
-        make_dir(&made).unwrap();
-        make_dir(&made).unwrap();
-        assert_eq!(
-            fs::metadata(&made).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
-    }
-}
+mod tests;

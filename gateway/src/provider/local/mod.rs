@@ -10,6 +10,7 @@
 
 mod backoff;
 mod chores;
+mod disk;
 mod durable;
 mod environment;
 mod fence;
