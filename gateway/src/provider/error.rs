@@ -29,7 +29,8 @@ pub enum ProviderError {
     /// The gateway is about to leave.
     #[error("the gateway is shutting down; ask again when it has been started again")]
     Leaving,
-    /// The disk did not take it; nothing was changed.
+    /// The disk did not take it, and what runs was not changed. Whether a restart finds the change
+    /// on the disk, the source says.
     #[error("{what} could not be stored: {source}")]
     Storage {
         /// What was to be stored.

@@ -61,7 +61,9 @@ pub(crate) fn path(dir: &Path, name: &str) -> PathBuf {
 /// Writes a value; when this returns it is on the disk.
 ///
 /// # Errors
-/// What the file system said; the old value is still there then.
+/// What the file system said. The old value is still there then, but for the last step: if the
+/// directory cannot be fsynced, the new value is in its place and a restart may find either. The
+/// error says so; writing or removing it again settles it.
 pub(crate) fn write(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
     write_on(&FileSystem, dir, name, value)
 }
@@ -78,13 +80,21 @@ fn write_on(disk: &impl Disk, dir: &Path, name: &str, value: &impl Serialize) ->
         disk.remove(&writing).ok();
     }
     placed?;
-    disk.sync_dir(dir)
+    disk.sync_dir(dir).map_err(undecided)
+}
+
+/// An error of the step after which the change can be seen, but may not outlive a crash.
+fn undecided(error: io::Error) -> io::Error {
+    let kind = error.kind();
+    let why = "the change was made but may not be on the disk, so after a restart it may be in force or not; ask again";
+    io::Error::new(kind, format!("{error} ({why})"))
 }
 
 /// Removes a value; when this returns it will not come back.
 ///
 /// # Errors
-/// What the file system said. That it is not there is no error.
+/// What the file system said; as for [`write`], after the last step a restart may find either.
+/// That it is not there is no error.
 pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
     remove_on(&FileSystem, dir, name)
 }
@@ -92,7 +102,7 @@ pub(crate) fn remove(dir: &Path, name: &str) -> io::Result<()> {
 fn remove_on(disk: &impl Disk, dir: &Path, name: &str) -> io::Result<()> {
     match disk.remove(&path(dir, name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => disk.sync_dir(dir),
+        _ => disk.sync_dir(dir).map_err(undecided),
     }
 }
 

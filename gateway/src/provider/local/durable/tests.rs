@@ -121,3 +121,21 @@ fn a_step_that_fails_before_the_name_is_changed_leaves_the_old_value() {
         assert_eq!(all, [("wc".to_owned(), value("old"))], "{failing}");
     }
 }
+
+#[test]
+fn a_change_that_may_not_be_on_the_disk_is_told_from_one_that_was_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Watched {
+        failing: Some("sync-dir"),
+        ..Watched::default()
+    };
+    let written = write_on(&disk, dir.path(), "wc", &value("new")).unwrap_err();
+    assert!(written.to_string().contains("may be in force"), "{written}");
+    assert!(written.to_string().contains("os error 5"), "{written}");
+    assert_eq!(read_all::<Value>(dir.path()).unwrap().len(), 1);
+    let removed = remove_on(&disk, dir.path(), "wc").unwrap_err();
+    assert!(removed.to_string().contains("may be in force"), "{removed}");
+    // Asking again settles it.
+    remove(dir.path(), "wc").unwrap();
+    assert_eq!(read_all::<Value>(dir.path()).unwrap().len(), 0);
+}
