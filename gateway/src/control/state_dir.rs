@@ -28,7 +28,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::provider::local::{Places, SOCKET_NAME_BYTES_MAX, leftovers};
+use crate::provider::local::{Places, SOCKET_NAME_BYTES_MAX, leftovers, make_dirs};
 
 /// What a path in sockaddr_un may have, its closing NUL left out.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -92,7 +92,8 @@ impl StateDir {
             builder.recursive(true).mode(0o700);
             builder.create(path).map_err(|error| failed(path, error))
         };
-        make(root)?;
+        // What was deployed lies below it, so it must not go with a power failure.
+        make_dirs(root).map_err(|error| failed(root, error))?;
         let lock = lock(root, failed)?;
         let run = root.join("run");
         let records = run.join("replicas");

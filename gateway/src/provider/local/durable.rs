@@ -114,6 +114,31 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
     make_dir_on(&FileSystem, dir)
 }
 
+/// As [`make_dir`], with all the directories above that are missing.
+///
+/// # Errors
+/// What the file system said.
+pub(crate) fn make_dirs(dir: &Path) -> io::Result<()> {
+    make_dirs_on(&FileSystem, dir)
+}
+
+fn make_dirs_on(disk: &impl Disk, dir: &Path) -> io::Result<()> {
+    let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
+    missing
+        .iter()
+        .rev()
+        .try_for_each(|dir| make_dir_on(disk, dir))
+}
+
+/// Makes sure of the names in a directory, which a run that crashed may have left uncertain.
+///
+/// # Errors
+/// What the file system said.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    FileSystem.sync_dir(dir)
+}
+
 fn make_dir_on(disk: &impl Disk, dir: &Path) -> io::Result<()> {
     match disk.make_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),

@@ -34,6 +34,7 @@ mod stragglers;
 mod usage;
 
 pub(crate) use chores::BLOCKING_THREADS_MAX;
+pub(crate) use durable::make_dirs;
 pub(crate) use function::Context;
 pub(crate) use logs::rfc3339;
 pub(crate) use places::{Places, SOCKET_NAME_BYTES_MAX};

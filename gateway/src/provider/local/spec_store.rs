@@ -66,6 +66,10 @@ impl SpecStore {
         };
         durable::make_dir(&store.functions)?;
         durable::make_dir(&store.namespaces)?;
+        // A run that was killed between a mkdir and its fsync has left a directory that is there
+        // for us and may not be after a power failure.
+        durable::sync_dir(state)?;
+        durable::sync_dir(&store.functions)?;
         Ok(store)
     }
 

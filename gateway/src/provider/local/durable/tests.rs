@@ -86,8 +86,18 @@ fn every_change_reaches_the_disk_in_the_order_that_a_crash_asks_for() {
         disk.steps.take()
     };
     let above = dir.path().file_name().unwrap().to_str().unwrap();
-    let made = steps(&|disk| make_dir_on(disk, &root));
-    assert_eq!(made, ["make-dir state", &format!("sync-dir {above}")]);
+    let made = steps(&|disk| make_dirs_on(disk, &root.join("functions")));
+    assert_eq!(
+        made,
+        [
+            "make-dir state",
+            &format!("sync-dir {above}"),
+            "make-dir functions",
+            "sync-dir state"
+        ]
+    );
+    let made = steps(&|disk| make_dirs_on(disk, &root.join("functions")));
+    assert_eq!(made, [] as [&str; 0]);
     let written = steps(&|disk| write_on(disk, &root, "wc", &value("one")));
     assert_eq!(
         written,
