@@ -37,6 +37,8 @@ pub(crate) struct LocalProvider {
     store: SpecStore,
     context: Rc<Context>,
     functions: RefCell<BTreeMap<FunctionId, Rc<LocalFunction>>>,
+    /// On disk, but passed over at the start: they can only be removed or deployed anew.
+    unusable: RefCell<BTreeSet<FunctionId>>,
     namespaces: Namespaces,
     locks: KeyedLock,
     /// Whether a log may still be followed.
@@ -62,6 +64,7 @@ impl LocalProvider {
             )));
         }
         let mut functions = BTreeMap::new();
+        let mut unusable = BTreeSet::new();
         for (id, stored) in stored {
             match Spec::check(stored.deployment) {
                 Ok(spec) => {
@@ -78,7 +81,8 @@ impl LocalProvider {
                     functions.insert(id, function);
                 }
                 Err(error) => {
-                    tracing::error!(function = %id, %error, "a stored function cannot be used and is passed over");
+                    tracing::error!(function = %id, %error, "a stored function cannot be used and is passed over; remove it or deploy it anew");
+                    unusable.insert(id);
                 }
             }
         }
@@ -87,6 +91,7 @@ impl LocalProvider {
             store,
             context,
             functions: RefCell::new(functions),
+            unusable: RefCell::new(unusable),
             namespaces,
             locks: KeyedLock::default(),
             follow: Cell::new(true),
@@ -150,6 +155,7 @@ impl LocalProvider {
         self.check_leaving()?;
         let function =
             LocalFunction::start(&self.context, spec, stored.replicas, stored.created_at);
+        self.unusable.borrow_mut().remove(&id);
         self.functions.borrow_mut().insert(id, function);
         self.context.routes.flush();
         Ok(deployed)
@@ -187,12 +193,18 @@ impl LocalProvider {
     async fn remove_one(&self, id: &FunctionId) -> Result<(), ProviderError> {
         self.check_leaving()?;
         let _turn = self.locks.lock(id).await;
-        let function = self.function(id)?;
+        let function = match self.function(id) {
+            Err(_) if self.unusable.borrow().contains(id) => None,
+            found => Some(found?),
+        };
         let key = id.clone();
         let what = format!("the removal of '{id}'");
         on_disk(&self.store, what, move |store| store.remove(&key)).await?;
+        self.unusable.borrow_mut().remove(id);
         self.functions.borrow_mut().remove(id);
-        function.remove();
+        if let Some(function) = function {
+            function.remove();
+        }
         self.context.routes.flush();
         Ok(())
     }
@@ -289,8 +301,9 @@ impl Provider for LocalProvider {
 
     fn remove_namespace<'a>(&'a self, name: &'a str) -> Answer<'a, ()> {
         let count = move || {
-            let functions = self.functions.borrow();
-            functions.keys().filter(|id| id.namespace() == name).count()
+            let (functions, unusable) = (self.functions.borrow(), self.unusable.borrow());
+            let all = functions.keys().chain(unusable.iter());
+            all.filter(|id| id.namespace() == name).count()
         };
         Box::pin(self.namespaces.remove(name, count))
     }

@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     control::tests_routes as routes,
-    provider::{FunctionDeployment, FunctionId, Provider, ProviderError},
+    provider::{
+        FunctionDeployment, FunctionId, Provider, ProviderError, local::spec_store::StoredFunction,
+    },
 };
 use fake::Life;
 use world::World;
@@ -285,6 +287,38 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
         assert_eq!(after.created_at, before.created_at);
         assert_eq!(after.env_process, "wc");
         assert_eq!(world.provider.list(None).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+/// Goal: what an earlier version took and this one does not can be got rid of by the API.
+/// Steps: put two such functions on the disk and start; they are not there; deploy one anew,
+/// remove the other; after a restart it is still so.
+#[tokio::test(start_paused = true)]
+async fn a_stored_function_that_cannot_be_used_can_be_removed_or_replaced() {
+    World::run(async |world| {
+        let other = FunctionId::new("other", "").unwrap();
+        for id in [id(), other.clone()] {
+            let bad = StoredFunction {
+                deployment: FunctionDeployment {
+                    service: id.name().to_owned(),
+                    ..wc("")
+                },
+                replicas: 1,
+                created_at: String::new(),
+            };
+            world.store().put(&id, &bad).unwrap();
+        }
+        world.restart();
+        assert_eq!(world.provider.list(None).await.unwrap().len(), 0);
+        world.provider.status(&other).await.unwrap_err();
+        world.provider.remove(&other).await.unwrap();
+        let error = world.provider.remove(&other).await.unwrap_err();
+        assert!(matches!(error, ProviderError::NoFunction(_)), "{error}");
+        world.provider.deploy(wc("wc")).await.unwrap();
+        world.restart();
+        world.until_ready(1).await;
+        assert_eq!(world.store().functions().unwrap().len(), 1);
     })
     .await;
 }

@@ -51,6 +51,11 @@ impl World {
         (fakes, routes, provider)
     }
 
+    /// What is on disk.
+    pub(super) fn store(&self) -> SpecStore {
+        SpecStore::open(self.dir.path()).unwrap()
+    }
+
     /// The provider again, as after a crash.
     pub(super) fn restart(&mut self) {
         let (fakes, routes, provider) = Self::start(&self.dir, Fakes::new());
