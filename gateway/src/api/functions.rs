@@ -72,19 +72,7 @@ pub(super) async fn update(api: Rc<Api>, call: Call) -> Result<Response<ReplyBod
 
 fn deployment(api: &Api, call: &Call) -> Result<(FunctionId, FunctionDeployment), ApiError> {
     let deployment: FunctionDeployment = call.json()?;
-    if deployment.service.is_empty() {
-        let missing = ProviderError::invalid("service", "the function has no name; set it");
-        return Err(missing.into());
-    }
-    let id =
-        FunctionId::new(&deployment.service, &deployment.namespace).map_err(
-            |error| match error {
-                ProviderError::Invalid { field, why } if field == "name" => {
-                    ProviderError::invalid("service", why)
-                }
-                other => other,
-            },
-        )?;
+    let id = FunctionId::of(&deployment)?;
     api.statics
         .refuse(&id)
         .map_err(|error| ApiError::from(error).about(&id))?;
@@ -113,12 +101,7 @@ pub(super) async fn remove(api: Rc<Api>, call: Call) -> Result<Response<ReplyBod
     let removal: FunctionRemoval = call.json()?;
     let id = call
         .function(&removal.function_name, &removal.namespace)
-        .map_err(|error| match error {
-            ProviderError::Invalid { field, why } if field == "name" => {
-                ProviderError::invalid("functionName", why)
-            }
-            other => other,
-        })?;
+        .map_err(|error| error.with_field("name", "functionName"))?;
     let about = |error: ProviderError| ApiError::from(error).about(&id);
     api.statics.refuse(&id).map_err(about)?;
     api.provider.remove(&id).await.map_err(about)?;

@@ -44,6 +44,14 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Calls a wrong field what the request calls it.
+    pub(crate) fn with_field(self, field: &str, in_request: &str) -> Self {
+        match self {
+            Self::Invalid { field: own, why } if own == field => Self::invalid(in_request, why),
+            other => other,
+        }
+    }
+
     /// A field of the request is wrong.
     pub(crate) fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Invalid {

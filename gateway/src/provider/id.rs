@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::ProviderError;
+use super::{FunctionDeployment, ProviderError};
 use crate::route::{DEFAULT_NAMESPACE, is_function_name};
 
 /// Name and namespace, both proved to be names and so safe in a path. Ordered by namespace, then
@@ -36,6 +36,19 @@ impl FunctionId {
             namespace: check("namespace", namespace)?,
             name: check("name", name)?,
         })
+    }
+
+    /// Which function a deployment means.
+    ///
+    /// # Errors
+    /// [`ProviderError::Invalid`] names the field of the deployment that is missing or no name.
+    pub fn of(deployment: &FunctionDeployment) -> Result<Self, ProviderError> {
+        if deployment.service.is_empty() {
+            let why = "the function has no name; set it";
+            return Err(ProviderError::invalid("service", why));
+        }
+        Self::new(&deployment.service, &deployment.namespace)
+            .map_err(|error| error.with_field("name", "service"))
     }
 
     /// Reads `NAME` or `NAME.NAMESPACE`, with a namespace that may also be given beside it.

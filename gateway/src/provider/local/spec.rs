@@ -36,21 +36,7 @@ impl Spec {
     /// # Errors
     /// [`ProviderError::Invalid`] names the field, what is wrong and what to set.
     pub(crate) fn check(mut deployment: FunctionDeployment) -> Result<Self, ProviderError> {
-        if deployment.service.is_empty() {
-            return Err(ProviderError::invalid(
-                "service",
-                "the function has no name; set it",
-            ));
-        }
-        let id =
-            FunctionId::new(&deployment.service, &deployment.namespace).map_err(
-                |error| match error {
-                    ProviderError::Invalid { field, why } if field == "name" => {
-                        ProviderError::invalid("service", why)
-                    }
-                    other => other,
-                },
-            )?;
+        let id = FunctionId::of(&deployment)?;
         // Credentials for a registry are for nobody to keep: no image is pulled here.
         deployment.registry_auth.clear();
         // However it was spelt: equal deployments are to be equal.
