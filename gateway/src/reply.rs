@@ -5,13 +5,16 @@ use wire::{Headers, encode};
 
 use crate::failure::Failure;
 
-/// The JSON form; the text form is `error` alone.
+/// The JSON form of every error, of the data plane and of the API.
 #[derive(Serialize)]
-struct Body<'a> {
-    error: &'a str,
+pub(crate) struct ErrorBody<'a> {
+    /// A sentence, which alone is the text form.
+    pub(crate) error: &'a str,
+    /// The function that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    function: Option<&'a str>,
-    status: u16,
+    pub(crate) function: Option<&'a str>,
+    /// The status of the answer once more, for who has only the body.
+    pub(crate) status: u16,
 }
 
 /// Whether an `Accept` header asks for JSON. Everything else, none at all included, gets a line
@@ -36,7 +39,7 @@ pub(crate) fn encode_failure(
     let message = failure.to_string();
     let status = failure.status();
     let json = form.json.then(|| {
-        let body = Body {
+        let body = ErrorBody {
             error: &message,
             function,
             status,

@@ -4,10 +4,12 @@ use hyper::{
     Response, StatusCode,
     header::{self, HeaderValue},
 };
-use serde::Serialize;
 
 use super::reply::{self, Form, ReplyBody};
-use crate::provider::{FunctionId, ProviderError};
+use crate::{
+    provider::{FunctionId, ProviderError},
+    reply::ErrorBody,
+};
 
 /// An answer that is an error.
 #[derive(Debug, thiserror::Error)]
@@ -18,15 +20,6 @@ pub(super) struct ApiError {
     function: Option<String>,
     /// The methods that the path has.
     allow: Option<String>,
-}
-
-/// The JSON form, the same as the data plane's.
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    function: Option<&'a str>,
-    status: u16,
 }
 
 impl ApiError {
