@@ -77,7 +77,8 @@ impl Api {
         let service = service_fn(|request: Request<Incoming>| {
             let task = spawn_local(Rc::clone(&self).answer(request));
             async move {
-                // A handler that panicked has its connection broken off.
+                // No answer only where the runtime is being ended. A panic ends the whole gateway
+                // in a release build, and in others breaks off this connection.
                 task.await.map_err(io::Error::other)
             }
         });

@@ -11,7 +11,10 @@
 //!       tmp/NAME-N/                     a replica's TMPDIR and HOME
 //! ```
 //!
-//! All of it is for this user only (0700). `run` and `tmp` are emptied at each start, after what
+//! Every directory made here is for this user only (0700). A state directory that is there
+//! already keeps its mode, since it may not be meant for us alone: others may then see the names
+//! of the rooms, but not enter them. One that others may write to is warned about, since they
+//! could put rooms of their own in the place of ours. `run` and `tmp` are emptied at each start, after what
 //! an earlier gateway left running has been ended. A socket's path may have 107 bytes
 //! (sockaddr_un, unix(7)); where the state directory's is too long, sockets go to a private
 //! directory of a short name, which is removed at the end.
@@ -23,7 +26,7 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, OpenOptionsExt},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -95,6 +98,12 @@ impl StateDir {
         // What was deployed lies below it, so it must not go with a power failure.
         make_dirs(root).map_err(|error| failed(root, error))?;
         let lock = lock(root, failed)?;
+        if others_may_replace_rooms(root) {
+            tracing::warn!(
+                dir = %root.display(),
+                "others may write to the state directory, and so choose what runs here; chmod 700 ends that"
+            );
+        }
         let run = root.join("run");
         let records = run.join("replicas");
         make(&records)?;
@@ -159,6 +168,15 @@ impl Drop for StateDir {
         fs::remove_file(self.control_socket()).ok();
         remove_elsewhere(&self.run());
     }
+}
+
+/// Whether somebody beside the owner may rename what is in the directory; in a sticky one, such
+/// as /tmp, nobody may.
+fn others_may_replace_rooms(root: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    let mode = fs::metadata(root).map_or(0, |found| found.mode());
+    mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0
 }
 
 fn lock(
@@ -271,6 +289,28 @@ mod tests {
         ] {
             let mode = fs::metadata(&room).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700, "{}", room.display());
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_there_keeps_its_mode_and_rooms_are_private_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, open_to_others) in [
+            (0o700, false),
+            (0o755, false),
+            (0o775, true),
+            (0o1777, false),
+        ] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            drop(StateDir::open(dir.path()).unwrap());
+            let of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(of(dir.path()), mode);
+            assert_eq!(of(&dir.path().join("run")), 0o700);
+            assert_eq!(
+                others_may_replace_rooms(dir.path()),
+                open_to_others,
+                "{mode:o}"
+            );
         }
     }
 
