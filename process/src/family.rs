@@ -4,40 +4,20 @@
 //! must be reaped, but `waitpid(-1)` would also take the status of children that somebody waits for
 //! by pidfd. So the list of children is read from /proc, and only unknown ones are reaped.
 
-use std::fs;
 use std::io;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::Signal;
-use crate::procfs::{processes, stat};
+use crate::procfs::children_of;
 
 /// The process ids of this process's children, zombies included.
 ///
 /// # Errors
 /// If /proc cannot be read.
 pub fn children() -> io::Result<Vec<i32>> {
-    let mut found = Vec::new();
-    for task in fs::read_dir("/proc/self/task")? {
-        match fs::read_to_string(task?.path().join("children")) {
-            Ok(list) => found.extend(
-                list.split_ascii_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            ),
-            // Needs CONFIG_PROC_CHILDREN; without it every process is asked for its parent. A task
-            // that has just ended comes here too, which costs time but loses nothing.
-            Err(_) => return Ok(children_by_walk()),
-        }
-    }
-    Ok(found)
-}
-
-fn children_by_walk() -> Vec<i32> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    processes()
-        .filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == own))
-        .collect()
+    children_of(i32::try_from(std::process::id()).unwrap_or(0))
 }
 
 /// Reaps every ended child that `is_known` does not know, and returns those unknown ones that are

@@ -1,7 +1,7 @@
 //! What /proc says about a process: the few fields that ending and reaping need.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 
 /// Fields of /proc/PID/stat, proc_pid_stat(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,37 @@ impl Stat {
 /// Together with its id this names one process of this boot, since ids are reused and this is not.
 pub fn start_time(pid: i32) -> Option<u64> {
     stat(pid).map(|stat| stat.started)
+}
+
+/// Whether a process has ended: gone, or a zombie whose status nobody has taken.
+pub fn has_ended(pid: i32) -> bool {
+    stat(pid).is_none_or(|stat| stat.is_dead())
+}
+
+/// The children of a process, zombies included.
+///
+/// # Errors
+/// If there is no such process, or /proc cannot be read.
+pub fn children_of(pid: i32) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        match fs::read_to_string(task?.path().join("children")) {
+            Ok(list) => found.extend(
+                list.split_ascii_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
+            // Needs CONFIG_PROC_CHILDREN; without it every process is asked for its parent. A task
+            // that has just ended comes here too, which costs time but loses nothing.
+            Err(_) => return Ok(children_by_walk(pid)),
+        }
+    }
+    Ok(found)
+}
+
+fn children_by_walk(parent: i32) -> Vec<i32> {
+    processes()
+        .filter(|pid| stat(*pid).is_some_and(|stat| stat.parent == parent))
+        .collect()
 }
 
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
@@ -79,6 +110,33 @@ mod tests {
         assert_eq!(parse(line), Some(want));
         assert_eq!(parse(b"4242 (cut"), None);
         assert_eq!(parse(b""), None);
+    }
+
+    /// Goal: both ways give the children of another process, and an end is seen before the reaping.
+    /// Steps: a shell that starts a sleeper says its number; look; kill it; look.
+    #[test]
+    fn knows_the_children_of_others_and_who_has_ended() {
+        let (read, write) = crate::pipe().unwrap();
+        let mut shell = crate::Command::new("sh")
+            .args(["-c", "sleep 1000 & echo $!; wait"])
+            .stdout(crate::Stdio::Fd(write))
+            .group(crate::Group::NewSession)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(fs::File::from(read)), &mut line).unwrap();
+        let sleeper: i32 = line.trim().parse().unwrap();
+        assert_eq!(children_of(shell.pid()).unwrap(), [sleeper]);
+        assert_eq!(children_by_walk(shell.pid()), [sleeper]);
+        assert!(!has_ended(shell.pid()));
+        shell.kill_group(crate::Signal::KILL).unwrap();
+        while !has_ended(shell.pid()) {
+            std::thread::yield_now();
+        }
+        assert!(start_time(shell.pid()).is_some(), "it is not reaped yet");
+        shell.wait().unwrap();
+        assert!(has_ended(shell.pid()));
+        children_of(shell.pid()).unwrap_err();
     }
 
     #[test]

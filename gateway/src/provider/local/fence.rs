@@ -13,7 +13,7 @@
 //! What it does not do: choose limits, or start anything.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -114,29 +114,14 @@ fn join_all(group: &Confined, root: i32) -> io::Result<()> {
             Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => continue,
             other => other?,
         }
-        waiting.extend(children(pid));
+        // None where it has ended; that is looked at below for the one that matters.
+        waiting.extend(process::children_of(pid).unwrap_or_default());
     }
-    if has_ended(root) {
+    if process::has_ended(root) {
         // What it had started belongs to nobody since, and cannot be found below it.
         return Err(io::Error::other("it ended while it was joining"));
     }
     Ok(())
-}
-
-/// Whether a process is a zombie or gone, by the letter after its name in proc_pid_stat(5).
-fn has_ended(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").map_or("", |(_name, rest)| rest);
-    state.is_empty() || state.starts_with(['Z', 'X'])
-}
-
-/// The children of a process with one thread, proc_pid_task_children(5).
-fn children(pid: i32) -> Vec<i32> {
-    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
 }
 
 /// Ends the tree below a watchdog, whose functions have sessions of their own, then its own
@@ -154,7 +139,7 @@ mod tests {
     use super::*;
     use crate::provider::local::chores::Chores;
     use process::{Command, Group, Signal, Stdio};
-    use std::io::Read;
+    use std::{fs, io::Read};
 
     fn chore() -> Chore {
         Chores::new().fences
@@ -220,7 +205,7 @@ mod tests {
         let mut output = fs::File::from(read);
         output.read_exact(&mut [0]).unwrap();
         shell.signal(Signal::KILL).unwrap();
-        while !has_ended(shell.pid()) {
+        while !process::has_ended(shell.pid()) {
             std::thread::yield_now();
         }
         let enforcer = Arc::new(Enforcer::detect());
