@@ -11,6 +11,7 @@
 //! - [`Headers`]: the fields of a head, walked without an index.
 //! - [`Framing`] and [`BodyDecoder`]: where the body ends.
 //! - [`encode`]: the way back, into a caller's `Vec<u8>`.
+//! - [`duration`]: lengths of time as headers and settings of functions write them.
 //! - [`Error`]: why a message was refused, with the status a client is told.
 //!
 //! What it does not do: no sockets, no clock, no allocation while parsing, no routing, no
@@ -34,6 +35,7 @@ mod body;
 mod chunked;
 mod framing;
 
+pub mod duration;
 pub mod encode;
 
 mod error;

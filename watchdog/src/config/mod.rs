@@ -25,15 +25,14 @@
 //! | `RINGWAY_DRIVER` | epoll | `epoll`, `io_uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
 //! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
 
-mod duration;
-
-pub(crate) use duration::parse as parse_duration;
+pub(crate) use wire::duration::parse as parse_duration;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use net::DriverChoice;
+use wire::duration;
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

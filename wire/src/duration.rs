@@ -1,15 +1,21 @@
 //! Durations as OpenFaaS writes them: whole seconds (`30`), or Go's form (`1m30s`, `500ms`).
+//!
+//! They stand in the header `X-Timeout` and in a function's variables such as `exec_timeout`,
+//! which the watchdog obeys and the gateway must not cut short: both have to read the same.
+//!
+//! What it does not do: give zero a meaning, which is its reader's.
 
 use std::time::Duration;
 
 /// What may be written, for error messages.
-pub(crate) const FORMS: &str = "whole seconds such as 30, or a duration such as 1m30s or 500ms";
+pub const FORMS: &str = "whole seconds such as 30, or a duration such as 1m30s or 500ms";
 
 /// Ten years: above this it is a slip, and far below what clock arithmetic can hold.
 const NANOSECONDS_MAX: u128 = 10 * 365 * 86_400 * 1_000_000_000;
 
 /// Reads a duration; `None` if it has neither form, is negative, or is longer than ten years.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let nanoseconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse::<u64>()
             .ok()
@@ -114,7 +120,6 @@ mod tests {
             "s",
             "ms",
             ".s",
-            "1",
             "1.5",
             "1..5s",
             "1.2.3s",
@@ -129,7 +134,7 @@ mod tests {
             "9999999999999999999999s",
             "٣s",
         ];
-        for text in texts.into_iter().filter(|text| *text != "1") {
+        for text in texts {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }
