@@ -52,7 +52,8 @@ pub struct Function {
     pub replicas: Box<[Arc<Replica>]>,
     /// Requests and latencies, kept over all generations of the function.
     pub counters: Arc<FunctionCounters>,
-    /// How long a replica may take to begin its answer, where the function sets one of its own.
+    /// How long a replica may take to begin its answer, where the function's own settings allow it
+    /// more than the gateway's limit.
     pub upstream_timeout: Option<Duration>,
 }
 

@@ -272,11 +272,10 @@ impl Plane {
         prepared.statics.route(&routes);
         let program = WatchdogProgram::choose(prepared.config.watchdog, &prepared.state.run())?;
         let launcher = WatchdogLauncher::new(program, prepared.state.places());
-        let drain_max = prepared.config.limits.drain_timeout;
         let context = Rc::new(Context::new(
             Box::new(launcher),
             Rc::clone(&routes),
-            drain_max,
+            prepared.config.limits.clone(),
         ));
         let store = SpecStore::open(prepared.state.root()).map_err(ControlError::Restore)?;
         let provider = LocalProvider::restore(store, Rc::clone(&context), &prepared.statics.ids())

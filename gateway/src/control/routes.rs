@@ -13,6 +13,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -53,12 +54,23 @@ impl Routes {
         self.shared.cores()
     }
 
-    /// Serves the function by these replicas, from the next publication on. Its counters live as
-    /// long as it is in the table.
-    pub(crate) fn set(&self, id: &FunctionId, replicas: Vec<Arc<Replica>>) {
+    /// Serves the function by these replicas, from the next publication on, with a limit of its
+    /// own for the first byte of an answer, if there is one. Its counters live as long as it is in
+    /// the table.
+    pub(crate) fn set(
+        &self,
+        id: &FunctionId,
+        replicas: Vec<Arc<Replica>>,
+        upstream_timeout: Option<Duration>,
+    ) {
         let mut table = self.table.borrow_mut();
         let counters = match table.get(id) {
-            Some(function) if same(&function.replicas, &replicas) => return,
+            Some(function)
+                if same(&function.replicas, &replicas)
+                    && function.upstream_timeout == upstream_timeout =>
+            {
+                return;
+            }
             Some(function) => Arc::clone(&function.counters),
             None => Arc::new(FunctionCounters::new(self.cores())),
         };
@@ -66,7 +78,7 @@ impl Routes {
             name: id.to_string().into(),
             replicas: replicas.into(),
             counters,
-            upstream_timeout: None,
+            upstream_timeout,
         });
         table.insert(id.clone(), function);
         drop(table);
@@ -163,6 +175,12 @@ pub(crate) mod tests {
         Some(function.replicas.to_vec())
     }
 
+    /// The function's own limit, as the data plane sees it.
+    pub(crate) fn upstream_timeout(routes: &Routes, name: &str) -> Option<Duration> {
+        let snapshot = routes.shared.published.load();
+        snapshot.functions.get(name)?.upstream_timeout
+    }
+
     fn replica() -> Arc<Replica> {
         Arc::new(Replica::new(Endpoint::Unix("/x".into()), "wc", 1))
     }
@@ -170,8 +188,8 @@ pub(crate) mod tests {
     #[test]
     fn a_function_is_found_by_both_spellings_and_once_outside_the_default_namespace() {
         let routes = routes();
-        routes.set(&FunctionId::new("wc", "").unwrap(), vec![replica()]);
-        routes.set(&FunctionId::new("wc", "dev").unwrap(), Vec::new());
+        routes.set(&FunctionId::new("wc", "").unwrap(), vec![replica()], None);
+        routes.set(&FunctionId::new("wc", "dev").unwrap(), Vec::new(), None);
         assert_eq!(published(&routes, "wc").map(|r| r.len()), None);
         routes.flush();
         let ids =
@@ -186,13 +204,13 @@ pub(crate) mod tests {
     fn counters_outlive_replicas_but_not_the_function() {
         let routes = routes();
         let id = FunctionId::new("wc", "").unwrap();
-        routes.set(&id, vec![replica()]);
+        routes.set(&id, vec![replica()], None);
         let counters = Arc::clone(&routes.table.borrow()[&id].counters);
-        counters.on(0).end(200, std::time::Duration::from_millis(1));
-        routes.set(&id, vec![replica()]);
+        counters.on(0).end(200, Duration::from_millis(1));
+        routes.set(&id, vec![replica()], None);
         assert_eq!(routes.invocations(&id), 1);
         routes.remove(&id);
-        routes.set(&id, Vec::new());
+        routes.set(&id, Vec::new(), None);
         assert_eq!(routes.invocations(&id), 0);
     }
 
@@ -201,10 +219,10 @@ pub(crate) mod tests {
         let routes = routes();
         let id = FunctionId::new("wc", "").unwrap();
         let one = replica();
-        routes.set(&id, vec![Arc::clone(&one)]);
+        routes.set(&id, vec![Arc::clone(&one)], None);
         routes.flush();
         let generation = routes.shared.published.generation();
-        routes.set(&id, vec![one]);
+        routes.set(&id, vec![one], None);
         routes.flush();
         routes.remove(&FunctionId::new("other", "").unwrap());
         routes.flush();

@@ -48,7 +48,7 @@ impl Statics {
                 let endpoint = upstream.endpoint.clone();
                 Arc::new(Replica::new(endpoint, &upstream.authority, routes.cores()))
             };
-            routes.set(id, upstreams.iter().map(replica).collect());
+            routes.set(id, upstreams.iter().map(replica).collect(), None);
         }
     }
 

@@ -10,6 +10,7 @@
 mod error;
 mod id;
 pub(crate) mod local;
+mod patience;
 mod types;
 
 use std::{pin::Pin, time::Duration};
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 pub use error::ProviderError;
 pub use id::FunctionId;
 pub(crate) use id::or_default;
+pub(crate) use patience::upstream_timeout;
 pub use types::{
     FunctionDeployment, FunctionRemoval, FunctionStatus, LogLine, Namespace, Resources,
     ScaleRequest, Usage,

@@ -19,6 +19,7 @@ under_each_driver! {
     without_a_replica_the_client_is_told_when_to_come_again
     a_function_over_its_time_is_a_504
     a_silent_function_is_a_504_that_names_the_limit
+    a_function_that_may_take_longer_than_the_gateway_waits_is_waited_for
     a_body_over_the_limit_is_a_413
     a_replica_that_is_killed_over_a_request_is_a_502
     a_document_that_is_too_large_is_a_413
@@ -242,6 +243,21 @@ fn a_silent_function_is_a_504_that_names_the_limit(driver: Driver) {
         assert!(answer.text().contains("0.2 s"), "{}", answer.text());
         upstream.until_closed(turn);
     }
+}
+
+/// Steps: a gateway that waits for 200 ms, a function that takes longer and may; its own limit is
+/// the one that counts, and is named when it is over.
+fn a_function_that_may_take_longer_than_the_gateway_waits_is_waited_for(driver: Driver) {
+    let limited = Builder::new(driver).arg("--upstream-timeout").arg("200ms");
+    let gateway = limited.start();
+    let limit = json!({ "envVars": { "exec_timeout": "1s" } });
+    gateway.deploy_with("slow", "sh -c 'sleep 0.5; echo done'", &limit);
+    let answer = gateway.call("slow", b"");
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    gateway.deploy_with("slower", "sleep 1000", &limit);
+    let answer = gateway.call("slower", b"");
+    assert_eq!(answer.status(), 504);
+    assert!(answer.text().contains("exec_timeout"), "{}", answer.text());
 }
 
 fn a_body_over_the_limit_is_a_413(driver: Driver) {

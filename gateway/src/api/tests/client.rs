@@ -1,6 +1,6 @@
 //! A client of the API without a connection, and what it gets.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode, body::Bytes, header};
@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use crate::{
     api::{About, Api},
     control::{Routes, Statics, tests_routes as routes},
+    limits::Limits,
     provider::local::{Context, LocalProvider, SpecStore, tests::fake::Fakes},
     shared::Shared,
 };
@@ -51,7 +52,7 @@ impl Client {
         let statics = Statics::new(&[upstream], String::new()).unwrap();
         statics.route(&routes);
         let launcher = Box::new(Fakes::new());
-        let context = Context::new(launcher, Rc::clone(&routes), Duration::from_secs(1));
+        let context = Context::new(launcher, Rc::clone(&routes), Limits::default());
         let store = SpecStore::open(dir.path()).unwrap();
         let provider = LocalProvider::restore(store, Rc::new(context), &statics.ids()).unwrap();
         let driver = net::Driver {

@@ -28,7 +28,8 @@ use super::{
 };
 use crate::{
     control::Routes,
-    provider::{FunctionId, FunctionStatus, ProviderError},
+    limits::Limits,
+    provider::{FunctionId, FunctionStatus, ProviderError, upstream_timeout},
     snapshot::Replica,
 };
 
@@ -39,8 +40,7 @@ const LAUNCH_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) struct Context {
     pub(crate) launcher: Box<dyn Launcher>,
     pub(crate) routes: Rc<Routes>,
-    /// How long requests in flight may hold a replica that is wanted no more.
-    pub(crate) drain_max: Duration,
+    pub(crate) limits: Limits,
     next_instance: Cell<u32>,
     /// Slots whose last replica is not gone yet.
     live: watch::Sender<usize>,
@@ -49,15 +49,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(
-        launcher: Box<dyn Launcher>,
-        routes: Rc<Routes>,
-        drain_max: Duration,
-    ) -> Self {
+    pub(crate) fn new(launcher: Box<dyn Launcher>, routes: Rc<Routes>, limits: Limits) -> Self {
         Self {
             launcher,
             routes,
-            drain_max,
+            limits,
             next_instance: Cell::new(1),
             live: watch::Sender::new(0),
             hurry: watch::Sender::new(false),
@@ -148,7 +144,7 @@ impl LocalFunction {
                 over: false,
             }),
         });
-        function.context.routes.set(&function.id, Vec::new());
+        function.route(&function.state.borrow());
         function.fill();
         function
     }
@@ -232,8 +228,9 @@ impl LocalFunction {
 
     /// Drains and ends its replicas; the function stays known, with none.
     pub(crate) fn stop(&self) {
-        self.state.borrow_mut().end();
-        self.context.routes.set(&self.id, Vec::new());
+        let mut state = self.state.borrow_mut();
+        state.end();
+        self.route(&state);
     }
 
     /// Makes as many slots of the newest generation as are wanted, or retires some.
@@ -291,7 +288,13 @@ impl LocalFunction {
                 state.retire(|slot| slot.generation != serving);
             }
         }
-        self.context.routes.set(&self.id, state.ready());
+        self.route(&state);
+    }
+
+    fn route(&self, state: &State) {
+        let variables = &state.serving_spec().deployment.env_vars;
+        let own = upstream_timeout(variables, self.context.limits.upstream_timeout);
+        self.context.routes.set(&self.id, state.ready(), own);
     }
 }
 
@@ -300,6 +303,12 @@ impl State {
         self.slots
             .iter()
             .filter(move |slot| slot.generation == generation)
+    }
+
+    /// What those that get requests were started by; where there are none, what is to come.
+    fn serving_spec(&self) -> &Spec {
+        let serving = self.of(self.serving).next();
+        serving.map_or(&self.spec, |slot| &slot.spec)
     }
 
     /// The replicas that get requests.

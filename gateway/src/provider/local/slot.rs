@@ -231,7 +231,7 @@ impl Keeper {
             }
         };
         let finish = async {
-            if timeout(context.drain_max, idle).await.is_err() {
+            if timeout(context.limits.drain_timeout, idle).await.is_err() {
                 tracing::warn!(
                     function = %self.slot.spec.id,
                     "a replica is ended although requests are in flight: the drain limit is over"

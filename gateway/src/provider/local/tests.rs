@@ -2,6 +2,7 @@
 //! the test says, in time that the test moves.
 
 pub(crate) mod fake;
+mod timeouts;
 mod world;
 
 use std::{rc::Rc, sync::Arc, time::Duration};

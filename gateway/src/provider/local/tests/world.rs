@@ -10,6 +10,7 @@ use tokio::{
 use super::fake::Fakes;
 use crate::{
     control::{Routes, tests_routes as routes},
+    limits::Limits,
     provider::local::{Context, LocalProvider, SpecStore},
     snapshot::Replica,
 };
@@ -44,7 +45,7 @@ impl World {
         let routes = routes::routes();
         tokio::task::spawn_local(Rc::clone(&routes).publish_changes());
         let launcher = Box::new(Rc::clone(&fakes));
-        let context = Context::new(launcher, Rc::clone(&routes), Duration::from_secs(30));
+        let context = Context::new(launcher, Rc::clone(&routes), Limits::default());
         let store = SpecStore::open(dir.path()).unwrap();
         let provider = LocalProvider::restore(store, Rc::new(context), &BTreeSet::new()).unwrap();
         routes.flush();
