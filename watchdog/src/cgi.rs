@@ -4,8 +4,15 @@
 //! and `Http_NAME` for each header, NAME being its name in the usual capitals with `_` for `-`: the
 //! names that OpenFaaS's watchdogs use.
 //!
-//! Left out is what could fool the program: headers that would come out under one of the first five
-//! names, and `Proxy`, since Python takes `Http_Proxy` for the proxy to use (CVE-2016-1000110).
+//! Left out is what could fool the program:
+//! - headers that would come out under one of the first five names;
+//! - `Proxy`, since Python takes `Http_Proxy` for the proxy to use (CVE-2016-1000110);
+//! - names with `_` in them. `X_Forwarded_For` would become the same variable as
+//!   `X-Forwarded-For`, and of two variables of one name most programs take the first: a client
+//!   could speak for the gateway. nginx drops such headers by default for the same reason
+//!   (`underscores_in_headers`). A function that needs one reads it with `marshal_request`.
+//!
+//! Several headers of one name are one variable, so no name is ever set twice.
 
 use process::Environment;
 use wire::{Framing, RequestHead};
@@ -37,7 +44,7 @@ fn fill_headers(environment: &mut Environment, head: &RequestHead<'_>) {
     let mut name = Vec::with_capacity(32);
     let mut joined = Vec::new();
     for (index, header) in head.headers.iter().enumerate() {
-        if LEFT_OUT.iter().any(|left_out| header.is(left_out)) {
+        if header.name.contains(&b'_') || LEFT_OUT.iter().any(|left_out| header.is(left_out)) {
             continue;
         }
         let same = |other: &wire::Header<'_>| other.name.eq_ignore_ascii_case(header.name);
@@ -179,10 +186,18 @@ mod tests {
     #[test]
     fn no_header_can_pose_as_something_else() {
         let head = "GET /real HTTP/1.1\r\nHost: x\r\nPath: /forged\r\nMETHOD: PUT\r\nQuery: q\r\n\
-                    ContentLength: 9\r\nProxy: http://evil\r\n\r\n";
+                    ContentLength: 9\r\nProxy: http://evil\r\nX_Forwarded_For: 6.6.6.6\r\n\
+                    X-Forwarded_For: 6.6.6.6\r\nx_call_id: forged\r\nContent_Length: 9\r\n\
+                    X_Start_Time: 0\r\n_: _\r\nX-Forwarded-For: 10.0.0.1\r\nX-Call-Id: 7\r\n\r\n";
         assert_eq!(
             variables(head),
-            ["Http_Host=x", "Http_Method=GET", "Http_Path=/real"]
+            [
+                "Http_Host=x",
+                "Http_Method=GET",
+                "Http_Path=/real",
+                "Http_X_Call_Id=7",
+                "Http_X_Forwarded_For=10.0.0.1",
+            ]
         );
     }
 }
