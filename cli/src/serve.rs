@@ -60,7 +60,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "BYTES")]
     body_bytes_max: Option<u64>,
     /// How long a function may take to begin its answer, such as 500ms, 30s or 2m
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time_limit)]
     upstream_timeout: Duration,
     /// Least important messages that are logged to stderr
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
@@ -225,6 +225,16 @@ pub(crate) fn client_address(mut listening: SocketAddr) -> Result<Address, Strin
     Address::parse(&format!("http://{listening}"))
 }
 
+/// A length of time that something can happen in.
+fn time_limit(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => {
+            Err("0 would end every request at once: give a time such as 30s".to_owned())
+        }
+        limit => Ok(limit),
+    }
+}
+
 /// `ADDRESS:PORT`, `localhost:PORT` or a port alone. Names are not looked up: a listener wants one
 /// address.
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -302,6 +312,12 @@ mod tests {
         );
         assert_eq!((config.threads, config.driver), (3, DriverChoice::Epoll));
         assert_eq!(config.state_dir, Path::new("s"));
+    }
+
+    #[test]
+    fn a_time_limit_of_nothing_is_refused() {
+        assert_eq!(time_limit("500ms"), Ok(Duration::from_millis(500)));
+        assert!(time_limit("0s").is_err() && time_limit("soon").is_err());
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub(crate) enum Failure {
     /// The function exists but has no replica that is ready.
     #[error("the function has no replica that is ready; try again, or scale it up")]
     NoReplica,
-    /// Nobody listens at the replica's address.
-    #[error("the function's replica refused the connection ({0}); see `ringway logs`")]
+    /// No connection came about: nobody listens there, or no descriptor is left here.
+    #[error("the function's replica cannot be reached ({0}); see `ringway logs`")]
     ConnectFailed(io::Error),
     /// The replica did not accept the connection in time.
     #[error("the function's replica did not accept a connection within {} s", .0.as_secs())]

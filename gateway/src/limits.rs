@@ -1,4 +1,5 @@
-//! Every limit of the gateway, with its unit in its name.
+//! The limits of the data plane that can be set. Those that nobody needs to set (how long to
+//! linger, when to look whether a client is still there) stand beside the code that they bound.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ pub struct Limits {
     pub upstream_timeout: Duration,
     /// How long a client that has closed its sending side may still get its answer.
     pub half_close_timeout: Duration,
-    /// How long requests in flight may take after SIGTERM.
+    /// How long requests in flight may take when the gateway is to end, and those of a replica
+    /// that is replaced, removed or scaled away.
     pub drain_timeout: Duration,
     /// Idle connections kept per replica and core.
     pub pool_idle_max: usize,

@@ -4,11 +4,11 @@
 
 use std::{
     io::{self, PipeWriter as StdPipeWriter, Write},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     sync::Arc,
 };
 
-use crate::PipeReader;
+use crate::{PipeReader, fd::set_nonblocking};
 
 /// The end that waits. Turn it into a [`Bell`] on the thread of its runtime.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub struct Ringer {
 /// When no descriptor is left.
 pub fn bell() -> io::Result<(Ringer, Bell)> {
     let (reader, writer) = io::pipe()?;
+    set_nonblocking(writer.as_fd())?;
     Ok((
         Ringer {
             pipe: Arc::new(writer),
@@ -39,8 +40,8 @@ pub fn bell() -> io::Result<(Ringer, Bell)> {
 impl Ringer {
     /// Wakes the other end, once or a few times.
     pub fn ring(&self) {
-        // A full pipe means that it rings already, a closed one that nobody is there to hear.
-        // One byte never fills it in practice: a core empties it on each wake-up.
+        // A full pipe (it never blocks) means that it rings already, a closed one that nobody is
+        // there to hear.
         (&*self.pipe).write_all(b"!").ok();
     }
 }

@@ -136,14 +136,19 @@ impl Chunk {
         chunk.freeze()
     }
 
-    /// Both, one after the other. Copies, unless one is empty: for what rarely comes in two
-    /// pieces, as a head does.
+    /// Both, one after the other: for what rarely comes in two pieces, as a head does. Copies only
+    /// `second` where nobody else looks at the storage of `first`.
     #[must_use]
-    pub fn joined(first: Self, second: Self) -> Self {
+    pub fn joined(mut first: Self, second: Self) -> Self {
         if first.is_empty() {
             return second;
         }
-        if second.is_empty() {
+        let end = first.end;
+        if let Some(bytes) = first.storage.as_mut().and_then(Rc::get_mut)
+            && bytes.len() == end
+        {
+            bytes.extend_from_slice(&second);
+            first.end += second.len();
             return first;
         }
         let mut both = ChunkMut::new();
@@ -159,6 +164,7 @@ impl Chunk {
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "advance past the end of a chunk");
         self.start += count;
+        self.let_go_if_empty();
     }
 
     /// Splits off the first `count` bytes.
@@ -167,13 +173,8 @@ impl Chunk {
     /// If there are fewer than `count`.
     #[must_use]
     pub fn split_to(&mut self, count: usize) -> Self {
-        assert!(count <= self.len(), "split past the end of a chunk");
-        let head = Self {
-            storage: self.storage.clone(),
-            start: self.start,
-            end: self.start + count,
-        };
-        self.start += count;
+        let head = self.slice(0..count);
+        self.advance(count);
         head
     }
 
@@ -184,10 +185,23 @@ impl Chunk {
     #[must_use]
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.len());
+        if range.is_empty() {
+            return Self::default();
+        }
         Self {
             storage: self.storage.clone(),
             start: self.start + range.start,
             end: self.start + range.end,
+        }
+    }
+}
+
+impl Chunk {
+    /// A view of nothing holds no buffer: an idle connection keeps what follows its last request,
+    /// which is nothing nearly always.
+    fn let_go_if_empty(&mut self) {
+        if self.start == self.end {
+            drop(std::mem::take(self));
         }
     }
 }
@@ -230,9 +244,31 @@ mod tests {
     fn joined_chunks_follow_each_other_and_an_empty_one_costs_no_copy() {
         let hello = Chunk::copied(b"hello");
         let address = hello.as_ptr();
-        let hello = Chunk::joined(hello, Chunk::default());
+        let hello = Chunk::joined(Chunk::default(), hello);
         assert_eq!(hello.as_ptr(), address);
-        assert_eq!(&*Chunk::joined(hello, Chunk::copied(b" you")), b"hello you");
+        let both = Chunk::joined(hello, Chunk::copied(b" you"));
+        assert_eq!((&*both, both.as_ptr()), (&b"hello you"[..], address));
+    }
+
+    #[test]
+    fn joining_leaves_other_views_of_the_storage_alone() {
+        let mut hello = Chunk::copied(b"hello wide");
+        let first = hello.split_to(5);
+        let both = Chunk::joined(first, Chunk::copied(b" you"));
+        assert_eq!((&*both, &*hello), (&b"hello you"[..], &b" wide"[..]));
+        let mut cut = Chunk::copied(b"hello wide").slice(0..5);
+        cut = Chunk::joined(cut, Chunk::copied(b"!"));
+        assert_eq!(&*cut, b"hello!");
+    }
+
+    #[test]
+    fn a_view_of_nothing_holds_no_buffer() {
+        let mut chunk = Chunk::copied(b"hello");
+        let address = chunk.as_ptr();
+        let empty = chunk.slice(5..5);
+        chunk.advance(5);
+        assert_eq!(ChunkMut::new().as_ptr(), address, "it is back on the shelf");
+        assert!(empty.is_empty() && chunk.is_empty());
     }
 
     #[test]

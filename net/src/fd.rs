@@ -104,7 +104,8 @@ pub(crate) fn set_nonblocking_if_needed(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// Makes a descriptor non-blocking.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: F_GETFL takes no argument and the descriptor is open.
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
     if flags < 0 {
@@ -142,9 +143,12 @@ pub fn inherited_pipe(fd: RawFd) -> Option<OwnedFd> {
 }
 
 fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    if fd < 3 {
+        return None;
+    }
     // SAFETY: F_SETFD on a number that is not open only answers EBADF.
     let result = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-    if fd < 3 || result < 0 {
+    if result < 0 {
         return None;
     }
     // SAFETY: the number is open (fcntl succeeded) and above stdio, and by the contract above

@@ -6,13 +6,17 @@
 use std::{
     io,
     net::SocketAddr,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::Path,
 };
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use crate::{Stream, fd::set_nonblocking_if_needed};
+use crate::{
+    Stream,
+    fd::{borrow_socket, set_nonblocking_if_needed},
+    runtime::wants_nonblocking,
+};
 
 /// Connections that the kernel holds for us before we accept them (capped by
 /// net.core.somaxconn).
@@ -92,14 +96,25 @@ impl Listener {
         match &self.inner {
             Inner::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
+                close_on_exec(stream.as_raw_fd(), &stream)?;
                 // Replies are written whole: waiting for more (Nagle) only adds latency.
                 stream.set_nodelay(true)?;
                 Ok((Stream::from_tcp(stream), Some(peer)))
             }
             Inner::Unix(listener) => {
                 let (stream, _unnamed) = listener.accept().await?;
+                close_on_exec(stream.as_raw_fd(), &stream)?;
                 Ok((Stream::from_unix(stream), None))
             }
         }
     }
+}
+
+/// The io_uring driver accepts without SOCK_CLOEXEC; a program that this process starts must not
+/// get a client's connection.
+fn close_on_exec<T>(fd: RawFd, owner: &T) -> io::Result<()> {
+    if wants_nonblocking() {
+        return Ok(());
+    }
+    SockRef::from(&borrow_socket(fd, owner)).set_cloexec(true)
 }

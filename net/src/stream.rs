@@ -199,11 +199,13 @@ impl HangUp {
     /// Ends when the peer has closed its side or reset the connection. When it sends bytes in
     /// place of that (a pipelined request), the watch cannot see past them and never ends.
     pub async fn hung_up(&self) {
-        if self.readiness.readable().await.is_ok() {
-            let socket = borrow_socket(self.readiness.as_raw_fd(), self);
-            if peek(&SockRef::from(&socket)) == Peek::Bytes {
-                pending::<()>().await;
-            }
+        if self.readiness.readable().await.is_err() {
+            // It says nothing about the peer; the next read or write will.
+            pending::<()>().await;
+        }
+        let socket = borrow_socket(self.readiness.as_raw_fd(), self);
+        if peek(&SockRef::from(&socket)) == Peek::Bytes {
+            pending::<()>().await;
         }
     }
 }

@@ -89,6 +89,8 @@ impl Answering<'_> {
         }
     }
 
+    /// An interim answer changes nothing: the replica still has to begin its answer in time, and
+    /// until it does, the client can still be told that it failed.
     async fn pass_interim(&mut self, head: &ResponseHead<'_>) -> Result<(), Failure> {
         // A client that waits for a 100 has had ours, and one of 1.0 knows no such thing.
         if head.status == 100 || self.call.head.version == Version::Http10 {
@@ -96,7 +98,9 @@ impl Answering<'_> {
         }
         let mut out = ChunkMut::new();
         encode_interim(&mut out, head);
-        self.send(out.freeze()).await
+        self.write(out.freeze()).await?;
+        self.timer.set(self.first_byte_limit);
+        Ok(())
     }
 
     /// Sends head and body of the answer.
@@ -169,6 +173,10 @@ impl Answering<'_> {
             return Ok(());
         }
         self.progress.answer_begun.set(true);
+        self.write(chunk).await
+    }
+
+    async fn write(&mut self, chunk: Chunk) -> Result<(), Failure> {
         self.timer.set(self.worker.limits.body_timeout);
         let sent = race(self.client.send(chunk), self.timer.expired()).await;
         if self.half_closed.get() {

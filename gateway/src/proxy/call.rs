@@ -76,14 +76,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The protocol that the client offers to switch to, if the offer may be passed on. One of
-    /// `h2c` may not: it would carry requests past our eyes.
+    /// The protocol that the client offers to switch to, if the offer may be passed on: WebSocket
+    /// alone. Others (`h2c`, `TLS/1.0`) would carry requests past our eyes.
     pub(crate) fn offered_protocol(&self) -> Option<&'a [u8]> {
         let offered = self.head.headers.get("upgrade")?;
-        let is_http2 = offered
-            .split(|byte| *byte == b',')
-            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"));
-        let is_passed_on = self.head.upgrade && self.head.framing.is_empty() && !is_http2;
+        let is_websocket = offered.eq_ignore_ascii_case(b"websocket");
+        let is_passed_on = self.head.upgrade && self.head.framing.is_empty() && is_websocket;
         is_passed_on.then_some(offered)
     }
 

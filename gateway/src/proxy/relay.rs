@@ -152,11 +152,11 @@ async fn switch(
         sender: &mut upstream.stream.sender,
         unread: from_replica,
     };
-    tunnel(
-        near,
-        far,
-        &upstream.timer,
-        worker.limits.tunnel_idle_timeout,
+    let limit = worker.limits.tunnel_idle_timeout;
+    // It would not end by itself when the gateway drains; its client connects anew, to the next.
+    race(
+        tunnel(near, far, &upstream.timer, limit),
+        worker.drain.started(),
     )
     .await;
 }

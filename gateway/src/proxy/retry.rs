@@ -43,9 +43,14 @@ impl Failed {
     }
 
     /// The first write failed. On a connection that was idle its buffer was empty, so the kernel
-    /// took all of a head or, if the other end had closed before, nothing.
+    /// took all of a head or, if the other end had closed before, nothing. A write that timed out
+    /// has filled that buffer.
     pub(crate) fn on_first_write(error: io::Error, reused: bool) -> Self {
-        let sent = if reused { Sent::Nothing } else { Sent::OnFresh };
+        let sent = if reused && error.kind() != io::ErrorKind::TimedOut {
+            Sent::Nothing
+        } else {
+            Sent::OnFresh
+        };
         Self {
             failure: Failure::BrokenOff(error),
             sent,

@@ -41,29 +41,36 @@ impl Client {
         }
     }
 
-    /// Adds the next bytes to a head of which `have` has come. `Ok(None)` is the end of the
-    /// connection, whether it was closed or was silent for too long between two requests.
+    /// Adds the next bytes to a head of which `have` has come, until it is worth another look.
+    /// `Ok(None)` is the end of the connection, whether it was closed or was silent for too long
+    /// between two requests.
     pub(super) async fn more_of_head(
         &mut self,
-        have: Chunk,
+        mut have: Chunk,
         limits: &Limits,
     ) -> Result<Option<Chunk>, Failure> {
-        if have.is_empty() {
+        let is_idle = have.is_empty();
+        if is_idle {
             self.timer.set(limits.idle_timeout);
             self.seat.set_idle(true);
         }
-        let received = race(self.receiver.recv(), self.timer.expired()).await;
-        match received {
-            Either::First(Ok(chunk)) if !chunk.is_empty() => {
-                if have.is_empty() {
-                    self.seat.set_idle(false);
-                    self.timer.set(limits.head_timeout);
+        loop {
+            match race(self.receiver.recv(), self.timer.expired()).await {
+                Either::First(Ok(chunk)) if !chunk.is_empty() => {
+                    if have.is_empty() {
+                        self.seat.set_idle(false);
+                        self.timer.set(limits.head_timeout);
+                    }
+                    let is_worth_a_look = may_decide(have.len(), &chunk, limits);
+                    have = Chunk::joined(have, chunk);
+                    if is_worth_a_look {
+                        return Ok(Some(have));
+                    }
                 }
-                Ok(Some(Chunk::joined(have, chunk)))
+                Either::First(_closed) => return Ok(None),
+                Either::Second(()) if have.is_empty() => return Ok(None),
+                Either::Second(()) => return Err(Failure::HeadTimeout(limits.head_timeout)),
             }
-            Either::First(_closed) => Ok(None),
-            Either::Second(()) if have.is_empty() => Ok(None),
-            Either::Second(()) => Err(Failure::HeadTimeout(limits.head_timeout)),
         }
     }
 
@@ -89,5 +96,36 @@ impl Client {
                 _ => return,
             }
         }
+    }
+}
+
+/// Whether `chunk`, behind `before` bytes of a head, can make the parser say something new: only a
+/// line's end or a limit does. A head that drips in byte by byte is then not read from its start
+/// for each of them.
+fn may_decide(before: usize, chunk: &[u8], limits: &Limits) -> bool {
+    let after = before + chunk.len();
+    let crosses = |limit: usize| before < limit && limit <= after;
+    before == 0
+        || chunk.contains(&b'\n')
+        || crosses(limits.target_bytes_max)
+        || crosses(limits.head_bytes_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_line_ends_and_limits_are_worth_another_look() {
+        let limits = Limits {
+            target_bytes_max: 100,
+            head_bytes_max: 200,
+            ..Limits::default()
+        };
+        assert!(may_decide(0, b"G", &limits));
+        assert!(!may_decide(1, b"ET / HTT", &limits));
+        assert!(may_decide(9, b"P/1.1\r\n", &limits));
+        assert!(may_decide(99, b"x", &limits) && !may_decide(100, b"x", &limits));
+        assert!(may_decide(150, &[b'x'; 50], &limits));
     }
 }

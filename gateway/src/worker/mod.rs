@@ -57,7 +57,7 @@ pub(crate) struct Worker {
     pub(crate) clock: Clock,
     pub(crate) random: RefCell<fastrand::Rng>,
     routes: RefCell<Rc<View>>,
-    drain: Drain,
+    pub(crate) drain: Drain,
 }
 
 /// A snapshot as this thread holds it: requests count themselves in and out on an `Rc`, since a
@@ -91,7 +91,7 @@ impl Worker {
     /// The newest routes. Costs one load of a line that changes only with the routes.
     pub(crate) fn routes(&self) -> Rc<View> {
         let mut routes = self.routes.borrow_mut();
-        if routes.generation != self.shared.published.generation() {
+        if routes.generation < self.shared.published.generation() {
             *routes = Rc::new(View(self.shared.published.load()));
         }
         Rc::clone(&routes)
@@ -99,7 +99,8 @@ impl Worker {
 
     /// Whether `routes` are still the newest: to be asked after a replica was entered.
     pub(crate) fn are_current(&self, routes: &Snapshot) -> bool {
-        routes.generation == self.shared.published.generation()
+        // Not equality: the snapshot is replaced a moment before its number.
+        routes.generation >= self.shared.published.generation()
     }
 }
 
