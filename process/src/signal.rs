@@ -9,6 +9,8 @@ pub struct Signal(rustix::process::Signal);
 impl Signal {
     /// Ends a process at once; it cannot be caught.
     pub const KILL: Self = Self(rustix::process::Signal::KILL);
+    /// Makes a process stand still; it cannot be caught.
+    pub const STOP: Self = Self(rustix::process::Signal::STOP);
     /// Asks a process to end.
     pub const TERM: Self = Self(rustix::process::Signal::TERM);
     /// Ctrl-C.

@@ -177,8 +177,12 @@ impl Drop for InFlight {
 
 /// Ends the process of a call that was given up, with everything that it started.
 pub(crate) fn end(child: &process::Child) {
-    // Descendants first, while the tree still shows whose they are; then what has lost its parent.
-    let ended = process::kill_descendants(child.pid())
+    // All of its group stand still first, or a shell whose `cat` is killed would take the end of
+    // its input for the whole of it and go on with its next command. Then the descendants, while
+    // the tree still shows whose they are; then what has lost its parent.
+    let ended = child
+        .kill_group(Signal::STOP)
+        .and_then(|()| process::kill_descendants(child.pid()))
         .and_then(|_| process::kill_session(child.pid(), None))
         .and_then(|_| child.kill_group(Signal::KILL));
     if let Err(error) = ended {

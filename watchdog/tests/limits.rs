@@ -178,6 +178,23 @@ fn a_client_that_leaves_in_the_middle_of_its_body_or_its_answer_ends_its_call() 
     });
 }
 
+/// Steps: a program that acts on the end of its input; twenty uploads that break off; none may
+/// look complete to it.
+#[test]
+fn a_body_that_breaks_off_is_never_taken_for_a_whole_one() {
+    on_each_driver(|driver| {
+        let command = "sh -c 'echo $$ >> $TMPDIR/p1; cat > /dev/null; echo > $TMPDIR/done'";
+        let watchdog = Watchdog::start(driver, &[("fprocess", command)]);
+        for count in 1..=20 {
+            let client = waiting_call(&watchdog);
+            let started = pids(&watchdog.dir().join("p1"), count);
+            drop(client);
+            assert_ended(&watchdog, &started);
+            assert!(!watchdog.dir().join("done").exists(), "upload {count}");
+        }
+    });
+}
+
 /// Starts a call that waits until its input ends.
 fn waiting_call(watchdog: &Watchdog) -> Client {
     let mut client = watchdog.connect();

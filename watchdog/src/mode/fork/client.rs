@@ -77,14 +77,18 @@ pub(crate) fn log_beginning(wanted: bool, what: &str, body: &[u8]) {
 }
 
 /// Gives the program its input, then watches the client. Returns only to stop the call.
+///
+/// The pipe leaves `feed`, which is the end of file for the program, only when all of the body has
+/// been written. If the call stops before, the caller must keep it until the program has been
+/// killed: a program must not take a body that broke off for a whole one.
 pub(crate) async fn feed(
     input: &mut Input,
     body: &mut BodyDecoder,
-    feed: Feed,
+    feed: &mut Feed,
     mut marshal: Option<&mut Marshal>,
     timers: &Timers,
 ) -> Stop {
-    if let Feed::Piped(mut pipe) = feed {
+    if let Feed::Piped(pipe) = feed {
         let mut is_open = true;
         loop {
             let piece = match race(input.body(body), timers.read.expired()).await {
@@ -101,16 +105,16 @@ pub(crate) async fn feed(
                     Some(marshal) => Chunk::copied(&marshal.push(&piece)),
                     None => piece,
                 };
-                is_open = send(&mut pipe, piece, timers).await;
+                is_open = send(pipe, piece, timers).await;
             }
         }
         if let Some(marshal) = marshal
             && is_open
         {
-            send(&mut pipe, Chunk::copied(&marshal.finish()), timers).await;
+            send(pipe, Chunk::copied(&marshal.finish()), timers).await;
         }
-        // Here the pipe is dropped, which is the end of file for the program.
     }
+    *feed = Feed::Nothing;
     gone(input, timers).await
 }
 

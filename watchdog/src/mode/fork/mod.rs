@@ -53,15 +53,15 @@ pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next
     };
     log::line(&format!("Forking fprocess {}", service.config.command_line));
     let started = Instant::now();
-    let (mut program, feed) = match start::start(&template, &service, &connection.environment, feed)
-    {
-        Ok(both) => both,
-        Err(failure) => return connection.refuse(request, &failure).await,
-    };
+    let (mut program, mut feed) =
+        match start::start(&template, &service, &connection.environment, feed) {
+            Ok(both) => both,
+            Err(failure) => return connection.refuse(request, &failure).await,
+        };
     place.has_process(program.child.pid());
 
     let mut output = Output::new(request, &service, started);
-    let result = run(connection, &mut program, feed, &mut output, &deadline).await;
+    let result = run(connection, &mut program, &mut feed, &mut output, &deadline).await;
 
     let end = match result {
         Ok(()) => program.finish(),
@@ -82,7 +82,7 @@ pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next
 async fn run(
     connection: &mut Connection,
     program: &mut Program,
-    feed: Feed,
+    feed: &mut Feed,
     output: &mut Output<'_>,
     deadline: &Deadline,
 ) -> Result<(), Stop> {
