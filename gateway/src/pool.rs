@@ -4,12 +4,7 @@
 //! old together. A connection leaves when it has waited too long, when its replica has retired,
 //! or when the other end has closed it.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Instant};
 
 use net::{Stream, Timer};
 
@@ -18,10 +13,6 @@ use crate::{
     metrics::{Held, OwnCells},
     snapshot::Replica,
 };
-
-/// A connection idle for longer is looked at before it is used: it may be closed by now. A look
-/// costs a system call, and one that was used a moment ago is nearly always alive.
-const TRUST: Duration = Duration::from_millis(100);
 
 /// A connection to a replica with its timer.
 #[derive(Debug)]
@@ -65,14 +56,15 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Takes a connection that can be used, if there is one.
-    pub(crate) fn take(&self, replica: &Replica, now: Instant) -> Option<Upstream> {
+    ///
+    /// Each is looked at first, which costs a system call: one that the replica has closed would
+    /// fail a POST that cannot be sent twice, and bytes that nobody has asked for would become
+    /// the answer to somebody else's request.
+    pub(crate) fn take(&self, replica: &Replica) -> Option<Upstream> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&replica.id)?;
-        while let Some(Idle {
-            upstream, since, ..
-        }) = shelf.idle.pop()
-        {
-            if now.duration_since(since) < TRUST || upstream.stream.is_quiet() {
+        while let Some(Idle { upstream, .. }) = shelf.idle.pop() {
+            if upstream.stream.is_quiet() {
                 return Some(upstream);
             }
         }

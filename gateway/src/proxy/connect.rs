@@ -1,6 +1,6 @@
 //! A connection to a replica: a warm one from the pool, else a new one.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use net::{Either, Stream, race};
 
@@ -8,7 +8,7 @@ use crate::{failure::Failure, pool::Upstream, snapshot::Replica, worker::Worker}
 
 /// Gets a connection on which nothing of this request has been sent.
 pub(crate) async fn checkout(worker: &Worker, replica: &Arc<Replica>) -> Result<Upstream, Failure> {
-    if let Some(upstream) = worker.pool.take(replica, Instant::now()) {
+    if let Some(upstream) = worker.pool.take(replica) {
         return Ok(upstream);
     }
     let limit = worker.limits.connect_timeout;

@@ -71,11 +71,6 @@ impl Plane {
     }
 }
 
-/// Waits on purpose: longer than the pool trusts a connection without looking at it.
-pub(crate) fn pause_beyond_trust() {
-    pause(Duration::from_millis(120));
-}
-
 /// Waits on purpose: longer than a request is served without a watch on its client.
 pub(crate) fn pause_beyond_watch() {
     pause(Duration::from_millis(100));
