@@ -27,7 +27,8 @@ pub struct Limits {
     pub tunnel_idle_timeout: Duration,
     /// For a connection to a replica.
     pub connect_timeout: Duration,
-    /// From the end of the request to the first byte of the answer.
+    /// From the end of the request to the first byte of the answer; longer for a function whose
+    /// own exec_timeout or write_timeout is longer.
     pub upstream_timeout: Duration,
     /// How long a client that has closed its sending side may still get its answer.
     pub half_close_timeout: Duration,

@@ -55,5 +55,5 @@ pub use listener::{Listener, bind_tcp, bind_unix};
 pub use pipe::{PipeReader, PipeWriter};
 pub use runtime::{Runtime, spawn};
 pub use signals::Signals;
-pub use stream::{HangUp, Receiver, Sender, Stopper, Stream};
+pub use stream::{HangUp, Parting, Receiver, Sender, Stopper, Stream};
 pub use timer::{Timer, sleep};

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr},
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::Path,
 };
@@ -85,6 +85,18 @@ impl Listener {
             Inner::Tcp(monoio::net::TcpListener::from_std(fd.into())?)
         };
         Ok(Self { inner })
+    }
+
+    /// Stops listening: a pending [`Listener::accept`] ends with an error, so that no connection is
+    /// taken from the kernel and then forgotten, as a dropped one might be.
+    pub fn stop(&self) {
+        let fd = match &self.inner {
+            Inner::Tcp(listener) => listener.as_raw_fd(),
+            Inner::Unix(listener) => listener.as_raw_fd(),
+        };
+        let socket = borrow_socket(fd, self);
+        // The error would say that it does not listen.
+        SockRef::from(&socket).shutdown(Shutdown::Both).ok();
     }
 
     /// Waits for the next connection. The address is that of a TCP peer.

@@ -129,7 +129,8 @@ enum ReadHalf {
 enum Peek {
     Nothing,
     Bytes,
-    Closed,
+    Finished,
+    Broken,
 }
 
 impl Receiver {
@@ -182,10 +183,10 @@ impl Receiver {
 fn peek(socket: &SockRef<'_>) -> Peek {
     let mut byte = [MaybeUninit::uninit(); 1];
     match socket.recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
-        Ok(0) => Peek::Closed,
+        Ok(0) => Peek::Finished,
         Ok(_) => Peek::Bytes,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Peek::Nothing,
-        Err(_) => Peek::Closed,
+        Err(_) => Peek::Broken,
     }
 }
 
@@ -198,16 +199,27 @@ pub struct HangUp {
 impl HangUp {
     /// Ends when the peer has closed its side or reset the connection. When it sends bytes in
     /// place of that (a pipelined request), the watch cannot see past them and never ends.
-    pub async fn hung_up(&self) {
+    pub async fn hung_up(&self) -> Parting {
         if self.readiness.readable().await.is_err() {
             // It says nothing about the peer; the next read or write will.
             pending::<()>().await;
         }
         let socket = borrow_socket(self.readiness.as_raw_fd(), self);
-        if peek(&SockRef::from(&socket)) == Peek::Bytes {
-            pending::<()>().await;
+        match peek(&SockRef::from(&socket)) {
+            Peek::Finished => Parting::Finished,
+            Peek::Broken => Parting::Reset,
+            Peek::Bytes | Peek::Nothing => pending().await,
         }
     }
+}
+
+/// How a peer has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// It sends no more; it may still read (FIN).
+    Finished,
+    /// It neither sends nor reads (RST).
+    Reset,
 }
 
 /// Ends the reading of a connection from outside: a pending or later [`Receiver::recv`] yields

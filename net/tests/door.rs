@@ -12,8 +12,8 @@ use std::{
 };
 
 use net::{
-    Chunk, Driver, DriverChoice, Either, Endpoint, Listener, PipeReader, PipeWriter, Runtime,
-    Stream, Timer, race,
+    Chunk, Driver, DriverChoice, Either, Endpoint, Listener, Parting, PipeReader, PipeWriter,
+    Runtime, Stream, Timer, race,
 };
 
 /// Runs one body under each driver that this kernel offers.
@@ -38,7 +38,9 @@ under_each_driver! {
     a_large_message_crosses_a_unix_socket_whole => large_message_over_unix;
     a_closed_peer_is_an_empty_chunk => closed_peer;
     a_refused_connection_is_an_error => refused;
+    a_stopped_listener_ends_its_accept_and_refuses => stopped_listener;
     a_hang_up_is_seen_while_nobody_reads => hang_up;
+    a_reset_is_told_from_an_end => reset;
     a_stopped_receiver_yields_what_has_arrived_and_then_ends => stopped;
     a_timer_fires_after_its_deadline_and_can_be_set_again => timer;
     a_timer_that_was_cleared_never_fires => cleared_timer;
@@ -140,15 +142,45 @@ async fn refused() {
     within(Stream::connect(&nowhere)).await.unwrap_err();
 }
 
+async fn stopped_listener() {
+    let (listener, endpoint) = listen_tcp();
+    let stop = async {
+        // Long enough for the accept to be on its way.
+        net::sleep(Duration::from_millis(20)).await;
+        listener.stop();
+        std::future::pending::<()>().await;
+    };
+    match within(race(listener.accept(), stop)).await {
+        Either::First(result) => drop(result.unwrap_err()),
+        Either::Second(()) => unreachable!("it never ends"),
+    }
+    within(Stream::connect(&endpoint)).await.unwrap_err();
+}
+
 async fn hang_up() {
     let (client, server) = pair().await;
     let watch = server.receiver.watch().unwrap();
     match race(watch.hung_up(), net::sleep(Duration::from_millis(30))).await {
-        Either::First(()) => panic!("the peer is still there"),
+        Either::First(_) => panic!("the peer is still there"),
         Either::Second(()) => {}
     }
     drop(client);
-    within(watch.hung_up()).await;
+    assert_eq!(within(watch.hung_up()).await, Parting::Finished);
+}
+
+async fn reset() {
+    let (listener, endpoint) = listen_tcp();
+    let Endpoint::Tcp(address) = endpoint else {
+        unreachable!("it listens on TCP")
+    };
+    let client = std::net::TcpStream::connect(address).unwrap();
+    let (server, _peer) = listener.accept().await.unwrap();
+    let watch = server.receiver.watch().unwrap();
+    // A close that does not linger is a reset (socket(7), SO_LINGER).
+    let linger = Some(Duration::ZERO);
+    socket2::SockRef::from(&client).set_linger(linger).unwrap();
+    drop(client);
+    assert_eq!(within(watch.hung_up()).await, Parting::Reset);
 }
 
 async fn stopped() {

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, future::pending, time::Duration};
 
-use net::{Chunk, Either, Receiver, Sender, Timer, race};
+use net::{Chunk, Either, Parting, Receiver, Sender, Timer, race};
 
 use super::relay::{Progress, Request};
 use crate::{failure::Failure, worker::Worker};
@@ -38,10 +38,7 @@ impl Near<'_> {
         } = request;
         let mut piece = first;
         loop {
-            // The replica's time to answer begins anew with each piece that it gets.
-            if !self.progress.answer_begun.get() {
-                self.first_byte_timer.set(self.first_byte_limit);
-            }
+            self.replicas_turn(true);
             if !piece.is_empty() && to.send(piece).await.is_err() {
                 // The replica does not want more. Perhaps it has said why: its answer, or the
                 // end of its connection, is the other direction's to find.
@@ -51,6 +48,7 @@ impl Near<'_> {
                 break;
             }
             if rest.is_empty() {
+                self.replicas_turn(false);
                 rest = match self.receive(from).await {
                     Ok(chunk) => chunk,
                     Err(failure) => return failure,
@@ -63,6 +61,19 @@ impl Near<'_> {
         }
         self.progress.behind_request.replace(Some(rest));
         self.watch(from).await
+    }
+
+    /// The replica's time to begin its answer runs while it has something to take or all of the
+    /// request, not while the client is awaited.
+    fn replicas_turn(&self, is_its_turn: bool) {
+        if self.progress.answer_begun.get() {
+            return;
+        }
+        if is_its_turn {
+            self.first_byte_timer.set(self.first_byte_limit);
+        } else {
+            self.first_byte_timer.clear();
+        }
     }
 
     async fn receive(&self, from: &mut Receiver) -> Result<Chunk, Failure> {
@@ -84,7 +95,9 @@ impl Near<'_> {
             // No descriptor is left for it: then the next write will tell.
             return pending().await;
         };
-        watch.hung_up().await;
+        if watch.hung_up().await == Parting::Reset {
+            return Failure::ClientGone;
+        }
         self.half_closed.set(true);
         self.timer.set(self.worker.limits.half_close_timeout);
         self.timer.expired().await;

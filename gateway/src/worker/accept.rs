@@ -1,8 +1,8 @@
 //! Takes connections from one listener and starts a task for each.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{future::pending, io, rc::Rc, time::Duration};
 
-use net::{Either, Listener, race};
+use net::{Listener, race};
 
 use super::{Worker, connection};
 
@@ -12,15 +12,25 @@ const OUT_OF_RESOURCES_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until the worker drains.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: Listener) {
+    let stopped = async {
+        worker.drain.started().await;
+        // Not by dropping the accept that is pending: the kernel may have completed it already.
+        listener.stop();
+        pending::<()>().await;
+    };
+    race(accept_all(&worker, &listener), stopped).await;
+}
+
+async fn accept_all(worker: &Rc<Worker>, listener: &Listener) {
     loop {
-        match race(listener.accept(), worker.drain.started()).await {
-            Either::Second(()) => return,
-            Either::First(Ok((stream, peer))) => {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
                 worker.cells.accepted.add_one();
-                net::spawn(connection::serve(Rc::clone(&worker), stream, peer));
+                net::spawn(connection::serve(Rc::clone(worker), stream, peer));
             }
-            Either::First(Err(error)) if concerns_one_connection(&error) => {}
-            Either::First(Err(error)) => {
+            Err(_) if worker.shared.is_draining() => return,
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
                 tracing::warn!(%error, "cannot accept connections; trying again");
                 net::sleep(OUT_OF_RESOURCES_PAUSE).await;
             }

@@ -46,6 +46,7 @@ under_each_driver! {
     a_replica_that_breaks_off_is_a_502
     an_answer_that_is_not_http_is_a_502
     a_slow_head_is_a_408
+    a_stalled_body_is_a_408_and_not_the_functions_fault
     a_body_over_the_limit_is_a_413_before_it_is_sent
     an_answer_cut_short_is_cut_short_for_the_client_too
     an_answer_until_close_is_put_into_chunks
@@ -246,6 +247,17 @@ fn a_slow_head_is_a_408(driver: &str) {
     client.write_all(b"GET /function/f HTTP/1.1\r\nHo").unwrap();
     assert_eq!(read_answer(&mut client).status, 408);
     assert_eq!(client.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+fn a_stalled_body_is_a_408_and_not_the_functions_fault(driver: &str) {
+    let replica = Replica::start(|mut connection, _| connection.wait_for_end());
+    let limits = Limits {
+        body_timeout: Duration::from_millis(300),
+        ..short()
+    };
+    let plane = Plane::start(driver, limits, &[&replica]);
+    let request = "POST /function/f HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf";
+    assert_eq!(exchange(&mut plane.connect(), request).status, 408);
 }
 
 fn a_body_over_the_limit_is_a_413_before_it_is_sent(driver: &str) {

@@ -104,6 +104,10 @@ impl SpecStore {
             let Some(namespace) = name.to_str().filter(|name| is_function_name(name)) else {
                 continue;
             };
+            if !entry.path().is_dir() {
+                tracing::warn!(path = %entry.path().display(), "this is no namespace and is passed over");
+                continue;
+            }
             for (name, function) in durable::read_all(&entry.path())? {
                 match FunctionId::new(&name, namespace) {
                     Ok(id) => all.push((id, function)),

@@ -132,7 +132,10 @@ async fn gone(input: &Input, timers: &Timers) -> Stop {
     // Setting up the watch costs a few system calls, and most calls are over before it is needed.
     timers.slow_client.expired().await;
     match input.watch() {
-        Ok(watch) => watch.hung_up().await,
+        Ok(watch) => {
+            // Finished or reset: a client of ours is the gateway, which does neither to wait on.
+            watch.hung_up().await;
+        }
         // Without a descriptor left there is no watch: the call goes on to its end.
         Err(_) => pending().await,
     }
