@@ -136,6 +136,8 @@ def main():
     binary = bench.release_binary("ringway", "ringway")
 
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        # nginx's workers are another user's, and must reach the replica's socket.
+        Path(directory).chmod(0o755)
         tcp, port = bench.free_port(), bench.free_port()
         nginx(directory, "replica", REPLICA.format(dir=directory, tcp=tcp), LOAD_CORE, stack, tcp)
         worker = nginx(
