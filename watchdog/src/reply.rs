@@ -89,13 +89,14 @@ pub(crate) fn failure(failure: &Failure, about: About<'_>) -> Chunk {
         encode::header_u64(&mut out, "Retry-After", seconds.into());
     }
     if about.request.is_some_and(|request| request.accepts_json) {
-        let mut body = format!(
-            "{{\"status\":{},\"error\":\"{}\",\"message\":",
-            failure.status, failure.kind
-        )
-        .into_bytes();
+        // The shape of the gateway's own errors, with the word for programs beside it.
+        let mut body = b"{\"error\":".to_vec();
         json::string(&mut body, failure.message.as_bytes());
-        body.extend_from_slice(b"}\n");
+        let rest = format!(
+            ",\"kind\":\"{}\",\"status\":{}}}\n",
+            failure.kind, failure.status
+        );
+        body.extend_from_slice(rest.as_bytes());
         finish(&mut out, "application/json", &body, about);
     } else {
         let body = [&failure.message, "\n"].concat();

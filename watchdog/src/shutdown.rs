@@ -1,10 +1,10 @@
 //! The end, in order.
 //!
 //! On SIGTERM (or SIGINT) the watchdog is no longer healthy or ready, its lock file goes, and
-//! nothing new is accepted beyond what waits in the backlog. Connections without a request are closed; calls in flight may go on for
-//! `write_timeout`, and their answers say `Connection: close`. Then it leaves. A second signal ends
-//! the calls and leaves at once; so does the end of the lifeline, which means that the gateway is
-//! gone, however it went.
+//! nothing new is accepted beyond what waits in the backlog. Connections without a request are
+//! closed; calls in flight may go on for `write_timeout`, and their answers say
+//! `Connection: close`. Then it leaves. A second signal ends the calls and leaves at once; so does
+//! the end of the lifeline, which means that the gateway is gone, however it went.
 //!
 //! OpenFaaS's watchdogs go on accepting for `healthcheck_interval`, to give load balancers time to
 //! notice. Here whoever sends the signal is expected to have stopped sending requests.
@@ -13,6 +13,7 @@ use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use net::{Either, Listener, PipeReader, Signals, race, sleep};
 
@@ -22,6 +23,10 @@ use crate::service::Service;
 
 /// Exit code after a second signal: 128 + SIGTERM, as a shell reports it.
 const EXIT_AT_ONCE: u8 = 143;
+
+/// How long connections that wait in the listening socket are still taken: without an end, clients
+/// that keep coming would keep it from ending.
+const WAITING_MAX: Duration = Duration::from_millis(100);
 
 /// Serves until there is a reason to end, then ends.
 pub(crate) async fn run(
@@ -34,7 +39,7 @@ pub(crate) async fn run(
         race(next_signal(&mut signals), accept(service, &listener)).await;
         log::line("shutting down: nothing new is accepted, calls in flight may end");
         // Closing the socket would reset the connections that wait in it.
-        accept_waiting(service, &listener).await;
+        race(accept_waiting(service, &listener), sleep(WAITING_MAX)).await;
         drop(listener);
         service.stop();
         let calls_end = race(service.all_closed(), write_timeout(service));

@@ -141,7 +141,7 @@ fn a_failure_without_output_is_explained() {
     );
     assert!(
         json.text()
-            .starts_with("{\"status\":500,\"error\":\"function-failed\",\"message\":\""),
+            .ends_with("\",\"kind\":\"function-failed\",\"status\":500}\n"),
         "{}",
         json.text()
     );
