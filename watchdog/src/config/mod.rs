@@ -16,7 +16,7 @@
 //! | `max_inflight` | 0 = no limit | More calls at once get 429. |
 //! | `combine_output` | true | Standard error goes into the answer; false: to the log, line by line. |
 //! | `content_type` | | Content type of answers; else the request's, else `application/octet-stream`. |
-//! | `cgi_headers` | true | The program gets the request's headers as `Http_*` variables. |
+//! | `cgi_headers` | true | The program gets the request's headers as `Http_*` variables (not those with `_` in their names). |
 //! | `marshal_request` | false | The program reads `{"header": …, "body": {"raw": base64}}` instead of the plain body. |
 //! | `suppress_lock` | false | Do not write `$TMPDIR/.lock`, and be healthy without it. |
 //! | `prefix_logs` | true | Lines of the program's standard error get date, time and `stderr: ` in front. |
