@@ -35,6 +35,7 @@ mod group;
 mod parent;
 mod pipe;
 mod procfs;
+mod tree;
 
 pub mod command_line;
 pub mod limits;
@@ -44,7 +45,7 @@ pub use command::Command;
 pub use environment::{BadVariable, Environment};
 pub use error::SpawnError;
 pub use family::{children, kill_orphan, reap_orphans};
-pub use group::{kill_descendants, kill_group, kill_matching, kill_session};
+pub use group::{kill_descendants, kill_family, kill_group, kill_matching, kill_session};
 pub use parent::{become_subreaper, die_with_parent};
 pub use pipe::{pipe, set_nonblocking, set_pipe_size};
 pub use procfs::{children_of, has_ended, start_time};

@@ -105,6 +105,7 @@ fn dangerous_group_numbers_are_refused() {
     for group in [i32::MIN, -1, 0, 1] {
         assert!(process::kill_group(group, Signal::KILL).is_err(), "{group}");
         assert_eq!(process::kill_session(group, None).unwrap(), 0, "{group}");
+        assert_eq!(process::kill_family(group).unwrap(), 0, "{group}");
     }
 }
 

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
 use process::{Command, Group, Stdio};
-use support::{shell, wait_until};
+use support::{is_alive, shell, wait_until};
 
 #[test]
 fn a_thousand_starts_leave_no_zombie_and_no_descriptor() {
@@ -30,6 +33,7 @@ fn a_thousand_starts_leave_no_zombie_and_no_descriptor() {
     assert_eq!(descriptors(), before);
     assert_eq!(process::children().unwrap(), []);
     orphans_are_adopted_and_reaped_and_known_children_are_left_alone();
+    a_family_ends_with_those_who_lost_their_parents();
 }
 
 fn orphans_are_adopted_and_reaped_and_known_children_are_left_alone() {
@@ -59,4 +63,37 @@ fn orphans_are_adopted_and_reaped_and_known_children_are_left_alone() {
             .is_empty()
     });
     assert_eq!(process::children().expect("/proc can be read"), []);
+}
+
+fn a_family_ends_with_those_who_lost_their_parents() {
+    // Steps: two children. Each starts one process in its own session that loses its parent and is
+    // adopted by us, and one that leaves the session; end the first family; the second lives.
+    let script = "(sleep 1000 & echo $!); setsid sleep 1000 & echo $!; wait";
+    let start = || {
+        let (read, write) = process::pipe().expect("a pipe");
+        let shell = shell(script).stdout(Stdio::Fd(write));
+        let child = shell.group(Group::NewSession).spawn().expect("it starts");
+        let lines = BufReader::new(File::from(read)).lines().take(2);
+        let pids: Vec<i32> = lines
+            .map(|line| line.expect("a line").parse().expect("a process id"))
+            .collect();
+        (child, pids)
+    };
+    let ((mut first, first_pids), (mut second, second_pids)) = (start(), start());
+    wait_until("two are adopted", || {
+        process::children().expect("/proc can be read").len() == 4
+    });
+    // Two or three: the shell may end by itself once what it waits for has ended.
+    assert!(process::kill_family(first.pid()).expect("it can be ended") >= 2);
+    first.wait().expect("it ends");
+    wait_until("the family has ended", || {
+        !first_pids.iter().any(|pid| is_alive(*pid))
+    });
+    assert!(second_pids.iter().all(|pid| is_alive(*pid)));
+    process::kill_family(second.pid()).expect("it can be ended");
+    second.wait().expect("it ends");
+    wait_until("nobody is left", || {
+        process::reap_orphans(|_| false).expect("/proc can be read");
+        process::children().expect("/proc can be read").is_empty()
+    });
 }

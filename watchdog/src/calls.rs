@@ -86,8 +86,7 @@ impl Calls {
             return;
         }
         for pid in processes {
-            report(process::kill_descendants(pid));
-            report(process::kill_session(pid, None));
+            report(process::kill_family(pid));
         }
         self.sweep();
     }
@@ -178,12 +177,11 @@ impl Drop for InFlight {
 /// Ends the process of a call that was given up, with everything that it started.
 pub(crate) fn end(child: &process::Child) {
     // All of its group stand still first, or a shell whose `cat` is killed would take the end of
-    // its input for the whole of it and go on with its next command. Then the descendants, while
-    // the tree still shows whose they are; then what has lost its parent.
+    // its input for the whole of it and go on with its next command. This runs on the only thread
+    // while all other calls wait, so nothing here walks over every process of the machine.
     let ended = child
         .kill_group(Signal::STOP)
-        .and_then(|()| process::kill_descendants(child.pid()))
-        .and_then(|_| process::kill_session(child.pid(), None))
+        .and_then(|()| process::kill_family(child.pid()))
         .and_then(|_| child.kill_group(Signal::KILL));
     if let Err(error) = ended {
         log::line(&format!(
