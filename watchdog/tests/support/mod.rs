@@ -180,10 +180,14 @@ impl Client {
     /// False at the end of the stream.
     fn receive(&mut self) -> bool {
         let mut buffer = vec![0; 65536];
-        let count = match self.stream.read(&mut buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
-            Err(error) => panic!("no answer: {error}"),
+        let count = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(count) => break count,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break 0,
+                // A process that was stopped and goes on, as when the machine sleeps, signal(7).
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("no answer: {error}"),
+            }
         };
         self.received.extend_from_slice(&buffer[..count]);
         count > 0
