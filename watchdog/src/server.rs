@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::calls::Calls;
 use crate::config::Config;
-use crate::limits::{ACCEPT_PAUSE, BACKLOG_LOOK};
+use crate::limits::{ACCEPT_BREATH, ACCEPT_PAUSE, ACCEPTS_IN_A_ROW_MAX, BACKLOG_LOOK};
 use crate::lock_file::LockFile;
 use crate::service::Service;
 use crate::{connection, log, shutdown};
@@ -110,15 +110,31 @@ fn log_start(service: &Service, driver: &Driver) {
 }
 
 /// Accepts connections for ever.
+///
+/// Now and then it pauses. An accept that finds a connection waiting is ready at once, and makes a
+/// task that is ready at once; and as long as any task is ready the runtime neither looks at timers
+/// nor (under io_uring) at what else has completed. Clients that connect faster than they are
+/// accepted would so keep all calls, and signals, from being seen.
 pub(crate) async fn accept(service: &Rc<Service>, listener: &Listener) {
     loop {
-        accept_one(service, listener).await;
+        for _ in 0..ACCEPTS_IN_A_ROW_MAX {
+            accept_one(service, listener).await;
+        }
+        sleep(ACCEPT_BREATH).await;
     }
 }
 
-/// Accepts the connections that wait in the backlog already.
+/// Accepts the connections that wait in the backlog already. Pauses as [`accept`] does.
 pub(crate) async fn accept_waiting(service: &Rc<Service>, listener: &Listener) {
-    while let Either::First(()) = race(accept_one(service, listener), sleep(BACKLOG_LOOK)).await {}
+    loop {
+        for _ in 0..ACCEPTS_IN_A_ROW_MAX {
+            let next = race(accept_one(service, listener), sleep(BACKLOG_LOOK)).await;
+            if matches!(next, Either::Second(())) {
+                return;
+            }
+        }
+        sleep(ACCEPT_BREATH).await;
+    }
 }
 
 async fn accept_one(service: &Rc<Service>, listener: &Listener) {

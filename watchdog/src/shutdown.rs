@@ -13,20 +13,16 @@ use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
 
 use net::{Either, Listener, PipeReader, Signals, race, sleep};
 
+use crate::limits::BACKLOG_MAX;
 use crate::log;
 use crate::server::{accept, accept_waiting};
 use crate::service::Service;
 
 /// Exit code after a second signal: 128 + SIGTERM, as a shell reports it.
 const EXIT_AT_ONCE: u8 = 143;
-
-/// How long connections that wait in the listening socket are still taken: without an end, clients
-/// that keep coming would keep it from ending.
-const WAITING_MAX: Duration = Duration::from_millis(100);
 
 /// Serves until there is a reason to end, then ends.
 pub(crate) async fn run(
@@ -38,11 +34,13 @@ pub(crate) async fn run(
     let serving = async {
         race(next_signal(&mut signals), accept(service, &listener)).await;
         log::line("shutting down: nothing new is accepted, calls in flight may end");
-        // Closing the socket would reset the connections that wait in it.
-        race(accept_waiting(service, &listener), sleep(WAITING_MAX)).await;
-        drop(listener);
-        service.stop();
-        let calls_end = race(service.all_closed(), write_timeout(service));
+        let calls_end = async {
+            // Closing the socket would reset the connections that wait in it.
+            race(accept_waiting(service, &listener), sleep(BACKLOG_MAX)).await;
+            drop(listener);
+            service.stop();
+            race(service.all_closed(), write_timeout(service)).await
+        };
         match race(calls_end, next_signal(&mut signals)).await {
             Either::First(Either::First(())) => ExitCode::SUCCESS,
             Either::First(Either::Second(())) => {
