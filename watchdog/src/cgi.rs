@@ -17,6 +17,8 @@
 use process::Environment;
 use wire::{Framing, RequestHead};
 
+use crate::by_name::by_name;
+
 /// Fills `environment` from `head`. What is in it before is kept.
 pub(crate) fn fill(environment: &mut Environment, head: &RequestHead<'_>) {
     let (path, query) = split_target(head.target);
@@ -43,34 +45,21 @@ fn fill_headers(environment: &mut Environment, head: &RequestHead<'_>) {
     const LEFT_OUT: [&str; 6] = ["method", "path", "query", "host", "contentlength", "proxy"];
     let mut name = Vec::with_capacity(32);
     let mut joined = Vec::new();
-    for (index, header) in head.headers.iter().enumerate() {
+    for (header, values) in by_name(head.headers) {
         if header.name.contains(&b'_') || LEFT_OUT.iter().any(|left_out| header.is(left_out)) {
-            continue;
-        }
-        let same = |other: &wire::Header<'_>| other.name.eq_ignore_ascii_case(header.name);
-        if head
-            .headers
-            .iter()
-            .take(index)
-            .any(|earlier| same(&earlier))
-        {
-            continue;
-        }
-        write_name(&mut name, header.name);
-        let mut repeated = head.headers.iter().skip(index + 1).filter(same).peekable();
-        if repeated.peek().is_none() {
-            set(environment, &name, header.value);
             continue;
         }
         // Several lines of one name are one list, RFC 9110 §5.3; cookies have a separator of their
         // own, RFC 6265 §5.4.
         let separator: &[u8] = if header.is("cookie") { b"; " } else { b", " };
         joined.clear();
-        joined.extend_from_slice(header.value);
-        for other in repeated {
-            joined.extend_from_slice(separator);
-            joined.extend_from_slice(other.value);
+        for (nth, value) in values.enumerate() {
+            if nth > 0 {
+                joined.extend_from_slice(separator);
+            }
+            joined.extend_from_slice(value);
         }
+        write_name(&mut name, header.name);
         set(environment, &name, &joined);
     }
 }

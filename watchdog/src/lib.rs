@@ -20,6 +20,7 @@ mod config;
 mod server;
 mod shutdown;
 
+mod by_name;
 mod cgi;
 mod connection;
 mod input;

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use wire::RequestHead;
 
+use crate::by_name::by_name;
 use crate::json;
 
 /// Writes one document.
@@ -21,28 +22,17 @@ pub(crate) struct Marshal {
 impl Marshal {
     pub(crate) fn new(head: &RequestHead<'_>) -> Self {
         let mut start = b"{\"header\":{".to_vec();
-        let mut is_first = true;
-        for (index, header) in head.headers.iter().enumerate() {
-            let same = |other: &wire::Header<'_>| other.name.eq_ignore_ascii_case(header.name);
-            if head
-                .headers
-                .iter()
-                .take(index)
-                .any(|earlier| same(&earlier))
-            {
-                continue;
-            }
-            if !is_first {
+        for (nth, (header, values)) in by_name(head.headers).enumerate() {
+            if nth > 0 {
                 start.push(b',');
             }
-            is_first = false;
             json::string(&mut start, &canonical(header.name));
             start.extend_from_slice(b":[");
-            for (nth, value) in head.headers.iter().skip(index).filter(same).enumerate() {
+            for (nth, value) in values.enumerate() {
                 if nth > 0 {
                     start.push(b',');
                 }
-                json::string(&mut start, value.value);
+                json::string(&mut start, value);
             }
             start.push(b']');
         }
