@@ -20,13 +20,7 @@ pub(crate) struct ErrorBody<'a> {
 /// Whether an `Accept` header asks for JSON. Everything else, none at all included, gets a line
 /// of text, which is what a person with curl wants to read.
 pub(crate) fn wants_json(headers: Option<&Headers<'_>>) -> bool {
-    headers
-        .and_then(|headers| headers.get("accept"))
-        .is_some_and(|accept| {
-            accept
-                .windows(b"json".len())
-                .any(|window| window.eq_ignore_ascii_case(b"json"))
-        })
+    headers.is_some_and(|headers| headers.get_all("accept").any(wire::names_json))
 }
 
 /// Appends a whole response to `out`.

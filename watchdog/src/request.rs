@@ -54,19 +54,12 @@ impl Request {
             version: head.version,
             keep_alive: head.keep_alive,
             expects_continue: head.expect_continue,
-            accepts_json: head.headers.get("accept").is_some_and(accepts_json),
+            accepts_json: head.headers.get_all("accept").any(wire::names_json),
             content_type: owned("content-type"),
             call_id: owned("x-call-id"),
             time_limit: head.headers.get("x-timeout").map(time_limit),
         }
     }
-}
-
-/// The gateway's rule: whoever names JSON gets it, everybody else a line of text.
-fn accepts_json(accept: &[u8]) -> bool {
-    accept
-        .windows(b"json".len())
-        .any(|window| window.eq_ignore_ascii_case(b"json"))
 }
 
 fn time_limit(value: &[u8]) -> Result<Duration, String> {

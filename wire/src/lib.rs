@@ -10,6 +10,7 @@
 //! - [`parse_request`], [`parse_response`]: one head out of the front of a buffer.
 //! - [`Headers`]: the fields of a head, walked without an index.
 //! - [`Framing`] and [`BodyDecoder`]: where the body ends.
+//! - [`names_json`]: the form in which a client reads errors.
 //! - [`encode`]: the way back, into a caller's `Vec<u8>`.
 //! - [`duration`]: lengths of time as headers and settings of functions write them.
 //! - [`Error`]: why a message was refused, with the status a client is told.
@@ -35,6 +36,7 @@ mod body;
 mod chunked;
 mod framing;
 
+mod accept;
 pub mod duration;
 pub mod encode;
 
@@ -42,6 +44,7 @@ mod error;
 
 mod octets;
 
+pub use accept::names_json;
 pub use body::{BodyDecoder, RawStep, Step};
 pub use error::Error;
 pub use framing::Framing;
