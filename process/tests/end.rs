@@ -3,10 +3,10 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 
 use process::{Child, Command, Exit, Group, Signal, Stdio};
-use support::{is_alive, is_inner, shell, this_test, wait_for, wait_until};
+use support::{is_alive, shell, wait_for, wait_until};
 
 /// Starts a shell script and reads the process ids that it prints, one a line.
 fn family(script: &str, count: usize, group: Group) -> (Child, Vec<i32>) {
@@ -107,62 +107,6 @@ fn dangerous_group_numbers_are_refused() {
         assert_eq!(process::kill_session(group, None).unwrap(), 0, "{group}");
         assert_eq!(process::kill_family(group).unwrap(), 0, "{group}");
     }
-}
-
-#[test]
-fn a_process_ends_with_its_parent_however_that_ends() {
-    // Steps: a parent (this test again) starts a child (this test once more) that asks to end with
-    // it and then waits for ever, with our pipe open; the parent is killed; the pipe must end.
-    const NAME: &str = "a_process_ends_with_its_parent_however_that_ends";
-    match std::env::var("ROLE").as_deref() {
-        Ok("child") => {
-            let parent = std::env::var("PARENT").unwrap().parse().unwrap();
-            process::die_with_parent(parent).unwrap();
-            println!("\nready");
-            loop {
-                std::thread::park();
-            }
-        }
-        Ok("parent") => {
-            let own = std::process::id().to_string();
-            let child = this_test(NAME).env("ROLE", "child").env("PARENT", own);
-            child
-                .stdout(Stdio::Inherit)
-                .spawn()
-                .unwrap()
-                .wait()
-                .unwrap();
-        }
-        _ => {
-            assert!(!is_inner());
-            let (read, write) = process::pipe().unwrap();
-            let parent = this_test(NAME)
-                .env("ROLE", "parent")
-                .stdout(Stdio::Fd(write));
-            let mut parent = parent.spawn().unwrap();
-            let mut output = BufReader::new(File::from(read));
-            let mut line = String::new();
-            while line.trim() != "ready" {
-                line.clear();
-                assert_ne!(
-                    output.read_line(&mut line).unwrap(),
-                    0,
-                    "the child must get ready"
-                );
-            }
-            parent.signal(Signal::KILL).unwrap();
-            parent.wait().unwrap();
-            // Ends only when the last holder of the pipe, the child, is gone.
-            output.read_to_string(&mut line).unwrap();
-        }
-    }
-}
-
-#[test]
-fn a_process_whose_parent_is_gone_is_told() {
-    // Changes this thread's wish only; the test process's real parent stays.
-    let error = process::die_with_parent(i32::MAX).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
 #[test]

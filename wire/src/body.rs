@@ -128,15 +128,6 @@ impl BodyDecoder {
         self.payload_bytes
     }
 
-    /// Bytes still to come, where the head has said so: a caller may size its reads by it.
-    #[must_use]
-    pub const fn length_left(&self) -> Option<u64> {
-        match &self.kind {
-            Kind::Length(left) => Some(*left),
-            _ => None,
-        }
-    }
-
     /// A step over bytes that have no framing among them.
     fn advance_plain(&mut self, available: usize) -> Step {
         let consumed = match &mut self.kind {

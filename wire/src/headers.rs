@@ -66,19 +66,12 @@ impl<'b> Headers<'b> {
             .map(|header| header.value)
     }
 
-    /// The fields that are meant for the other end, not for this connection: all but
-    /// `Connection`, `Keep-Alive`, `Proxy-*` of one hop, `TE`, `Trailer`, `Transfer-Encoding`,
-    /// `Upgrade`, and every name that `Connection` lists (RFC 9110 §7.6.1).
+    /// Is this a field for the other end of this connection, not for whom the message goes on to?
+    /// These are `Connection`, `Keep-Alive`, `Proxy-*` of one hop, `TE`, `Trailer`,
+    /// `Transfer-Encoding`, `Upgrade`, and every name that `Connection` lists (RFC 9110 §7.6.1).
     ///
-    /// `Content-Length` and `Host` stay in: a head whose `Connection` lists one of them is refused,
-    /// since dropping it would change where the message ends or whom it is for.
-    pub fn end_to_end(&self) -> impl Iterator<Item = Header<'b>> {
-        let headers = *self;
-        self.iter()
-            .filter(move |header| !headers.is_hop_by_hop(header.name))
-    }
-
-    /// Would [`Headers::end_to_end`] leave this name out?
+    /// `Content-Length` and `Host` never are: a head whose `Connection` lists one of them is
+    /// refused, since dropping it would change where the message ends or whom it is for.
     #[must_use]
     pub fn is_hop_by_hop(&self, name: &[u8]) -> bool {
         is_hop_by_hop_by_nature(name)
@@ -86,7 +79,7 @@ impl<'b> Headers<'b> {
                 && list(self.nominating).any(|option| option.eq_ignore_ascii_case(name)))
     }
 
-    /// Appends the end-to-end fields that `keep` wants to `out`, as `name: value CRLF` lines.
+    /// Appends the fields that are not hop-by-hop ([`Headers::is_hop_by_hop`]) and that `keep` wants to `out`, as `name: value CRLF` lines.
     ///
     /// Lines that are next to each other and in that very form, which is nearly all, are copied
     /// together; others are written anew, so that odd whitespace does not travel on.
@@ -112,13 +105,6 @@ impl<'b> Headers<'b> {
             run_bytes = 0;
         }
         out.extend_from_slice(&run[..run_bytes]);
-    }
-
-    /// Bytes of all field lines together: an upper bound for what a copy of them takes, up to one
-    /// byte for each line that lacks the space after its colon.
-    #[must_use]
-    pub const fn bytes_len(&self) -> usize {
-        self.block.len()
     }
 }
 

@@ -28,24 +28,6 @@ impl Method<'static> {
     pub const TRACE: Self = Self("TRACE");
     /// `PATCH`, RFC 5789.
     pub const PATCH: Self = Self("PATCH");
-
-    /// The same method under another lifetime, where it is one of the constants above: a caller
-    /// that outlives the buffer keeps it without a copy. `None` for other tokens.
-    #[must_use]
-    pub fn known(name: &str) -> Option<Self> {
-        let all = [
-            Self::GET,
-            Self::POST,
-            Self::HEAD,
-            Self::PUT,
-            Self::DELETE,
-            Self::OPTIONS,
-            Self::PATCH,
-            Self::TRACE,
-            Self::CONNECT,
-        ];
-        all.into_iter().find(|method| method.0 == name)
-    }
 }
 
 impl<'b> Method<'b> {

@@ -22,8 +22,6 @@ const CPU_QUOTA_US_MIN: u64 = 1_000;
 #[derive(Debug)]
 pub struct Confined {
     folders: Vec<Folder>,
-    /// Where the members' memory is counted.
-    memory: Option<Folder>,
     rlimit_memory_bytes: Option<u64>,
     warnings: Vec<String>,
     remains: Arc<Mutex<Vec<Folder>>>,
@@ -33,7 +31,6 @@ impl Confined {
     pub(super) fn make(enforcer: &Enforcer, name: &str, limits: Limits) -> io::Result<Self> {
         let mut group = Self {
             folders: Vec::new(),
-            memory: None,
             rlimit_memory_bytes: None,
             warnings: Vec::new(),
             remains: Arc::clone(&enforcer.remains),
@@ -48,14 +45,12 @@ impl Confined {
             }
         }
         if let Some(bytes) = limits.memory_bytes {
-            match group.limit(&enforcer.memory, name, |folder| limit_memory(folder, bytes)) {
-                Ok(folder) => group.memory = Some(folder),
-                Err(why) => {
-                    group.rlimit_memory_bytes = Some(bytes);
-                    group.warnings.push(format!(
-                        "limits.memory is enforced for each process (RLIMIT_AS), not for the replica as a whole: {why}"
-                    ));
-                }
+            let limited = group.limit(&enforcer.memory, name, |folder| limit_memory(folder, bytes));
+            if let Err(why) = limited {
+                group.rlimit_memory_bytes = Some(bytes);
+                group.warnings.push(format!(
+                    "limits.memory is enforced for each process (RLIMIT_AS), not for the replica as a whole: {why}"
+                ));
             }
         }
         if let Some(millicores) = limits.cpu_millicores {
@@ -86,11 +81,10 @@ impl Confined {
         base: &Result<Folder, String>,
         name: &str,
         set: impl FnOnce(&Folder) -> io::Result<()>,
-    ) -> Result<Folder, String> {
+    ) -> Result<(), String> {
         let base = base.as_ref().map_err(Clone::clone)?;
         let folder = self.folder(base, name).map_err(|error| error.to_string())?;
-        set(&folder).map_err(|error| format!("{}: {error}", folder.path.display()))?;
-        Ok(folder)
+        set(&folder).map_err(|error| format!("{}: {error}", folder.path.display()))
     }
 
     /// Puts a process into the group. It should be done before the process starts others.
@@ -135,19 +129,6 @@ impl Confined {
         self.folders
             .first()
             .map_or_else(|| Ok(Vec::new()), Folder::members)
-    }
-
-    /// How many members the kernel has ended because the memory limit was reached; none if that is
-    /// not counted here.
-    pub fn memory_oom_kills(&self) -> Option<u64> {
-        let folder = self.memory.as_ref()?;
-        let file = match folder.version {
-            Version::Two => "memory.events",
-            Version::One => "memory.oom_control",
-        };
-        let text = folder.read(file).ok()?;
-        text.lines()
-            .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
     }
 
     /// One sentence for each limit that is not enforced as it was asked for.

@@ -11,7 +11,8 @@ fn head(input: &[u8]) -> RequestHead<'_> {
 
 fn names(head: &RequestHead<'_>) -> Vec<String> {
     head.headers
-        .end_to_end()
+        .iter()
+        .filter(|header| !head.headers.is_hop_by_hop(header.name))
         .map(|header| String::from_utf8_lossy(header.name).into())
         .collect()
 }
@@ -101,7 +102,6 @@ fn a_line_that_only_looks_plain_by_length_is_written_anew() {
 fn a_head_without_fields_has_none() {
     let head = head(b"GET / HTTP/1.0\r\n\r\n");
     assert_eq!(head.headers.iter().count(), 0);
-    assert_eq!(head.headers.bytes_len(), 0);
     let mut out = Vec::new();
     head.headers.copy_end_to_end(&mut out, |_| true);
     assert!(out.is_empty());
