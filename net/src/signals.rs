@@ -22,6 +22,9 @@ impl Signals {
     ///
     /// # Errors
     /// What sigprocmask(2) or signalfd(2) answered.
+    ///
+    /// # Panics
+    /// Outside [`crate::Runtime::block_on`], since the descriptor is registered with its runtime.
     pub fn new(signals: &[Signal]) -> io::Result<Self> {
         let set: SigSet = signals.iter().copied().collect();
         set.thread_block()?;
