@@ -2,6 +2,11 @@
 //!
 //! One line is one write, so that lines of several writers do not mix. What cannot be written is
 //! lost: there is nowhere to complain. No level, no filter; JSON lines may come later.
+//!
+//! A write waits as long as whoever reads standard error does not read, and all calls wait with it:
+//! the watchdog has one thread. The gateway always reads; a terminal that is paused (Ctrl-S), or a
+//! pipe into a program that stands still, stops the watchdog until it goes on. Lines that nobody
+//! takes would have to be kept or lost, and a log that may have gaps is not chosen for that case.
 
 use std::io::Write;
 
