@@ -311,6 +311,16 @@ impl Gateway {
         Scrape::read(&answer.text())
     }
 
+    /// The metrics once no request but the scrape is in flight. A request is counted when its answer
+    /// has been sent, which its client may see first.
+    #[must_use]
+    pub fn settled_metrics(&self) -> Scrape {
+        eventually("only the scrape is in flight", || {
+            let scrape = self.metrics();
+            (scrape.sum("gateway_requests_in_flight", &[]) <= 1.0).then_some(scrape)
+        })
+    }
+
     /// A verb that talks to this gateway.
     #[must_use]
     pub fn cli(&self, arguments: &str) -> Cli {

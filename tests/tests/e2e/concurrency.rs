@@ -40,7 +40,7 @@ fn two_hundred_clients_at_once_get_their_own_answers(driver: Driver) {
             });
         }
     });
-    let scrape = gateway.metrics();
+    let scrape = gateway.settled_metrics();
     let labels = [("function_name", "cat"), ("code", "200")];
     let total = scrape.sum("gateway_function_invocation_total", &labels);
     assert_eq!(total, f64::from(CLIENTS * REQUESTS));

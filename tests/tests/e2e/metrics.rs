@@ -19,7 +19,7 @@ fn the_families_count_what_happened(driver: Driver) {
         gateway.call("fails", b"x");
     }
     gateway.scale("cat", 2);
-    let scrape = gateway.metrics();
+    let scrape = gateway.settled_metrics();
     for (family, kind) in [
         ("gateway_functions_seconds", "histogram"),
         ("gateway_function_invocation_total", "counter"),
@@ -73,11 +73,11 @@ fn the_families_count_what_happened(driver: Driver) {
 fn a_name_that_no_function_bears_makes_no_series(driver: Driver) {
     let gateway = Gateway::start(driver);
     gateway.deploy("cat", "cat");
-    let before = gateway.metrics();
+    let before = gateway.settled_metrics();
     for number in 0..100 {
         assert_eq!(gateway.call(&format!("nobody{number}"), b"").status(), 404);
     }
-    let after = gateway.metrics();
+    let after = gateway.settled_metrics();
     assert_eq!(after.samples.len(), before.samples.len());
     let unknown = "gateway_unknown_function_total";
     assert_eq!(after.sum(unknown, &[]) - before.sum(unknown, &[]), 100.0);
@@ -88,12 +88,8 @@ fn a_removed_function_takes_its_series_along(driver: Driver) {
     gateway.deploy("cat", "cat");
     gateway.call("cat", b"x");
     let cat = [("function_name", "cat")];
-    assert!(
-        gateway
-            .metrics()
-            .series("gateway_function_invocation_total", &cat)
-            > 0
-    );
+    let calls = "gateway_function_invocation_total";
+    assert!(gateway.settled_metrics().series(calls, &cat) > 0);
     gateway.remove("cat");
     let scrape = gateway.metrics();
     for family in [
