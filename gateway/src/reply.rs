@@ -17,10 +17,9 @@ pub(crate) struct ErrorBody<'a> {
     pub(crate) status: u16,
 }
 
-/// Whether an `Accept` header asks for JSON. Everything else, none at all included, gets a line
-/// of text, which is what a person with curl wants to read.
-pub(crate) fn wants_json(headers: Option<&Headers<'_>>) -> bool {
-    headers.is_some_and(|headers| headers.get_all("accept").any(wire::names_json))
+/// Whether a request asks for JSON, by the rule of [`wire::names_json`].
+pub(crate) fn wants_json(headers: &Headers<'_>) -> bool {
+    headers.get_all("accept").any(wire::names_json)
 }
 
 /// Appends a whole response to `out`.

@@ -37,13 +37,8 @@ pub(super) enum Form {
 impl Form {
     /// JSON where `Accept` names it, else a line for people; the data plane has the same rule.
     pub(super) fn wanted_by(headers: &HeaderMap) -> Self {
-        let named = headers.get_all(header::ACCEPT).iter().any(|value| {
-            value
-                .as_bytes()
-                .to_ascii_lowercase()
-                .windows(4)
-                .any(|four| four == b"json")
-        });
+        let mut accepted = headers.get_all(header::ACCEPT).iter();
+        let named = accepted.any(|value| wire::names_json(value.as_bytes()));
         if named { Self::Json } else { Self::Text }
     }
 }

@@ -7,7 +7,7 @@
 use std::{net::SocketAddr, rc::Rc, time::Instant};
 
 use net::{Chunk, ChunkMut, Stream};
-use wire::{Headers, Parsed, RequestHead};
+use wire::{Parsed, RequestHead};
 
 use super::{Client, Worker};
 use crate::{
@@ -178,9 +178,8 @@ async fn refuse(
         _ => Next::Linger,
     };
     let mut out = ChunkMut::new();
-    let headers: &Headers<'_> = &call.head.headers;
     let form = Form {
-        json: wants_json(Some(headers)),
+        json: wants_json(&call.head.headers),
         head_only: call.head.method.is_head(),
         close: matches!(next, Next::Linger),
         date: &worker.clock.date(),
