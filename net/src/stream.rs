@@ -1,6 +1,7 @@
 //! A connected socket in two halves that can be used at the same time.
 //!
-//! What it does not do: set deadlines (race it against a [`crate::Timer`]), or buffer.
+//! What it does not do: buffer, or set deadlines of its own: a caller races what it waits for
+//! against a [`Timer`], or names one to [`Sender::send_within`].
 
 use std::{
     cell::UnsafeCell,
@@ -21,7 +22,8 @@ use monoio::{
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::{
-    Chunk, ChunkMut, Endpoint,
+    Chunk, ChunkMut, Either, Endpoint, Timer,
+    combine::race,
     fd::{Readiness, borrow_socket},
     timer::sleep,
 };
@@ -284,6 +286,23 @@ impl Sender {
             }
         }
         Ok(())
+    }
+
+    /// Writes the whole chunk, or gives up when `limit` has passed, for which it sets `timer`.
+    ///
+    /// # Errors
+    /// As [`Sender::send`], and `TimedOut`; a part of the chunk may have gone out by then.
+    pub async fn send_within(
+        &mut self,
+        chunk: Chunk,
+        timer: &Timer,
+        limit: Duration,
+    ) -> io::Result<()> {
+        timer.set(limit);
+        match race(self.send(chunk), timer.expired()).await {
+            Either::First(result) => result,
+            Either::Second(()) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     /// Says that nothing more will be sent (FIN); the other direction stays open.

@@ -177,15 +177,12 @@ impl Answering<'_> {
     }
 
     async fn write(&mut self, chunk: Chunk) -> Result<(), Failure> {
-        self.timer.set(self.worker.limits.body_timeout);
-        let sent = race(self.client.send(chunk), self.timer.expired()).await;
+        let limit = self.worker.limits.body_timeout;
+        let sent = self.client.send_within(chunk, self.timer, limit).await;
         if self.half_closed.get() {
             self.client_timer.set(self.worker.limits.half_close_timeout);
         }
-        match sent {
-            Either::First(Ok(())) => Ok(()),
-            _ => Err(Failure::ClientGone),
-        }
+        sent.map_err(|_gone| Failure::ClientGone)
     }
 }
 

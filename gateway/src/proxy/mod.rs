@@ -15,9 +15,7 @@ mod retry;
 mod tunnel;
 mod upload;
 
-use std::{io, time::Duration};
-
-use net::{Chunk, ChunkMut, Either, race};
+use net::{Chunk, ChunkMut};
 use wire::encode::CONTINUE;
 
 use crate::{
@@ -75,7 +73,9 @@ pub(crate) async fn forward(
     if whole_in_one_write {
         out.extend_from_slice(&first);
     }
-    let began = send_head(&mut upstream, out.freeze(), worker.limits.body_timeout).await;
+    let Upstream { stream, timer, .. } = &mut upstream;
+    let limit = worker.limits.body_timeout;
+    let began = stream.sender.send_within(out.freeze(), timer, limit).await;
     if let Err(error) = began {
         return Err(Failed::on_first_write(error, upstream.reused));
     }
@@ -95,12 +95,4 @@ pub(crate) async fn forward(
         silence_limit: call.silence_limit(&worker.limits),
     };
     relay::relay(worker, client, call, far, Request { pump, first, rest }).await
-}
-
-async fn send_head(upstream: &mut Upstream, head: Chunk, limit: Duration) -> io::Result<()> {
-    upstream.timer.set(limit);
-    match race(upstream.stream.sender.send(head), upstream.timer.expired()).await {
-        Either::First(result) => result,
-        Either::Second(()) => Err(io::ErrorKind::TimedOut.into()),
-    }
 }

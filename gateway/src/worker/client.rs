@@ -74,13 +74,9 @@ impl Client {
         }
     }
 
-    /// Sends, giving up after `limit` without progress.
+    /// Sends, giving up after `limit`.
     pub(crate) async fn send(&mut self, chunk: Chunk, limit: Duration) -> io::Result<()> {
-        self.timer.set(limit);
-        match race(self.sender.send(chunk), self.timer.expired()).await {
-            Either::First(result) => result,
-            Either::Second(()) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        self.sender.send_within(chunk, &self.timer, limit).await
     }
 
     /// Parts from a client that may still be sending.
