@@ -79,10 +79,14 @@ impl<'a> Call<'a> {
     /// The protocol that the client offers to switch to, if the offer may be passed on: WebSocket
     /// alone. Others (`h2c`, `TLS/1.0`) would carry requests past our eyes.
     pub(crate) fn offered_protocol(&self) -> Option<&'a [u8]> {
+        // The flag first: it is known from parsing, and nearly every request ends here.
+        if !self.head.upgrade || !self.head.framing.is_empty() {
+            return None;
+        }
         let offered = self.head.headers.get("upgrade")?;
-        let is_websocket = offered.eq_ignore_ascii_case(b"websocket");
-        let is_passed_on = self.head.upgrade && self.head.framing.is_empty() && is_websocket;
-        is_passed_on.then_some(offered)
+        offered
+            .eq_ignore_ascii_case(b"websocket")
+            .then_some(offered)
     }
 
     /// How long an answer that has begun may pause. Our own control plane may be silent for as
