@@ -32,10 +32,21 @@ pub fn is_zombie(pid: i32) -> bool {
 /// Resident memory in bytes, zero when the process has gone.
 #[must_use]
 pub fn resident_bytes(pid: i32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most that a process has ever had resident, in bytes, zero when it has gone. What was given
+/// back to the system before anybody looked still shows here.
+#[must_use]
+pub fn peak_bytes(pid: i32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: i32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let kib = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(field))
         .and_then(|rest| rest.trim().strip_suffix(" kB"))
         .and_then(|number| number.trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
