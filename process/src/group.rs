@@ -88,8 +88,8 @@ pub fn kill_descendants(ancestor: i32) -> io::Result<usize> {
 ///
 /// This process must be a subreaper ([`crate::become_subreaper`]), so that members whose parents
 /// have ended are its own children. The child may see others of its family end before it does, and
-/// go on; who does not want that stops its group first (SIGSTOP). What has left both the tree and the session is missed; it is
-/// reported as an orphan by [`crate::reap_orphans`].
+/// go on; who does not want that stops its group first (SIGSTOP). What has left both the tree and
+/// the session is missed; it is reported as an orphan by [`crate::reap_orphans`].
 ///
 /// # Errors
 /// As [`kill_session`].

@@ -133,7 +133,7 @@ async fn gone(input: &Input, timers: &Timers) -> Stop {
     timers.slow_client.expired().await;
     match input.watch() {
         Ok(watch) => {
-            // Finished or reset: a client of ours is the gateway, which does neither to wait on.
+            // However it has gone, it waits no more: the gateway, our client, never half-closes.
             watch.hung_up().await;
         }
         // Without a descriptor left there is no watch: the call goes on to its end.
