@@ -16,6 +16,7 @@ mod deploy;
 mod exchange;
 mod exit;
 mod function;
+mod limits;
 mod output;
 mod pattern;
 mod samples;

@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use gateway::config::StaticUpstream;
-use gateway::limits::Limits;
 use gateway::{Config, Ready, RunError};
 use net::DriverChoice;
 use tracing::Level;
 
 use crate::address::Address;
 use crate::exit::{Exit, Failure};
-use crate::span::parse_duration;
+use crate::limits::LimitFlags;
 
 /// How long an address may stay taken before it counts as taken. The kernel tears the rings of a
 /// killed gateway down after the process has gone, and its listeners live on until then: some
@@ -56,15 +55,11 @@ pub(crate) struct Serve {
     /// (repeatable; one name several times makes replicas)
     #[arg(long = "static", value_name = "NAME=URL")]
     statics: Vec<StaticUpstream>,
-    /// Largest request body in bytes [default: none, bodies are streamed]
-    #[arg(long, value_name = "BYTES")]
-    body_bytes_max: Option<u64>,
-    /// How long a function may take to begin its answer, such as 500ms, 30s or 2m
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time_limit)]
-    upstream_timeout: Duration,
     /// Least important messages that are logged to stderr
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
     log_level: LogLevel,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 /// The small watchdog, in builds that carry it; see `build.rs`.
@@ -121,11 +116,7 @@ impl Serve {
                 .parse::<DriverChoice>()
                 .map_err(Failure::usage)?,
             statics: self.statics.clone(),
-            limits: Limits {
-                body_bytes_max: self.body_bytes_max,
-                upstream_timeout: self.upstream_timeout,
-                ..Limits::default()
-            },
+            limits: self.limits.limits(),
         })
     }
 
@@ -225,16 +216,6 @@ pub(crate) fn client_address(mut listening: SocketAddr) -> Result<Address, Strin
     Address::parse(&format!("http://{listening}"))
 }
 
-/// A length of time that something can happen in.
-fn time_limit(text: &str) -> Result<Duration, String> {
-    match parse_duration(text)? {
-        Duration::ZERO => {
-            Err("0 would end every request at once: give a time such as 30s".to_owned())
-        }
-        limit => Ok(limit),
-    }
-}
-
 /// `ADDRESS:PORT`, `localhost:PORT` or a port alone. Names are not looked up: a listener wants one
 /// address.
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -312,12 +293,6 @@ mod tests {
         );
         assert_eq!((config.threads, config.driver), (3, DriverChoice::Epoll));
         assert_eq!(config.state_dir, Path::new("s"));
-    }
-
-    #[test]
-    fn a_time_limit_of_nothing_is_refused() {
-        assert_eq!(time_limit("500ms"), Ok(Duration::from_millis(500)));
-        assert!(time_limit("0s").is_err() && time_limit("soon").is_err());
     }
 
     #[test]

@@ -20,10 +20,11 @@ mod worker;
 pub mod route;
 
 mod balance;
+mod outlier;
 mod pool;
 mod proxy;
 
-mod failure;
+pub mod failure;
 mod reply;
 
 // The control plane.

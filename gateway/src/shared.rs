@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use crate::{
     metrics::WorkerCells,
     snapshot::{Published, Snapshot},
+    worker::Peers,
 };
 
 /// One per gateway, behind an `Arc`.
@@ -17,6 +18,8 @@ pub struct Shared {
     pub published: Published,
     /// What each worker counts about itself, data plane to control plane.
     pub workers: Box<[CachePadded<WorkerCells>]>,
+    /// Client connections by address, where their number is limited.
+    pub(crate) peers: Peers,
     draining: AtomicBool,
     leaving_at_once: AtomicBool,
 }
@@ -28,6 +31,7 @@ impl Shared {
         Self {
             published: Published::new(first),
             workers: (0..cores).map(|_| CachePadded::default()).collect(),
+            peers: Peers::default(),
             draining: AtomicBool::new(false),
             leaving_at_once: AtomicBool::new(false),
         }

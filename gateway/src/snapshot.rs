@@ -2,8 +2,8 @@
 //! their replicas, replaced as a whole.
 //!
 //! A worker compares one number per request to learn that there is a new table; nothing in it is
-//! locked. The one thing that changes inside is each replica's count of requests in flight,
-//! which has one writer per core.
+//! locked. What changes inside is each replica's count of requests in flight, which has one
+//! writer per core, and whether it could be connected to.
 //!
 //! What it does not do: decide. Who is in the table, and when, is the control plane's business.
 
@@ -13,14 +13,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use net::Endpoint;
 
-use crate::metrics::FunctionCounters;
+use crate::{limits::FunctionLimits, metrics::FunctionCounters, outlier::Outlier};
 
 /// The routes of one moment.
 #[derive(Debug)]
@@ -52,9 +51,8 @@ pub struct Function {
     pub replicas: Box<[Arc<Replica>]>,
     /// Requests and latencies, kept over all generations of the function.
     pub counters: Arc<FunctionCounters>,
-    /// How long a replica may take to begin its answer, where the function's own settings allow it
-    /// more than the gateway's limit.
-    pub upstream_timeout: Option<Duration>,
+    /// What it sets for itself in place of the gateway's limits.
+    pub limits: FunctionLimits,
 }
 
 /// One place that answers for a function.
@@ -70,6 +68,8 @@ pub struct Replica {
     in_flight: Box<[CachePadded<AtomicU32>]>,
     /// Set once it has left the table: idle connections to it are of no more use.
     retired: AtomicBool,
+    /// Whether it could be connected to lately.
+    pub(crate) outlier: Outlier,
 }
 
 impl Replica {
@@ -83,6 +83,7 @@ impl Replica {
             authority: authority.into(),
             in_flight: (0..cores).map(|_| CachePadded::default()).collect(),
             retired: AtomicBool::new(false),
+            outlier: Outlier::new(),
         }
     }
 
@@ -219,7 +220,7 @@ mod tests {
                 name: "wc".into(),
                 replicas,
                 counters: Arc::new(FunctionCounters::new(1)),
-                upstream_timeout: None,
+                limits: FunctionLimits::default(),
             })
         };
         let replicas = replicas.iter().map(|r| Arc::clone(r)).collect();

@@ -13,12 +13,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::sync::Notify;
 
 use crate::{
+    limits::FunctionLimits,
     metrics::FunctionCounters,
     provider::FunctionId,
     shared::Shared,
@@ -54,21 +54,12 @@ impl Routes {
         self.shared.cores()
     }
 
-    /// Serves the function by these replicas, from the next publication on, with a limit of its
-    /// own for the first byte of an answer, if there is one. Its counters live as long as it is in
-    /// the table.
-    pub(crate) fn set(
-        &self,
-        id: &FunctionId,
-        replicas: Vec<Arc<Replica>>,
-        upstream_timeout: Option<Duration>,
-    ) {
+    /// Serves the function by these replicas, from the next publication on, under limits of its
+    /// own. Its counters live as long as it is in the table.
+    pub(crate) fn set(&self, id: &FunctionId, replicas: Vec<Arc<Replica>>, limits: FunctionLimits) {
         let mut table = self.table.borrow_mut();
         let counters = match table.get(id) {
-            Some(function)
-                if same(&function.replicas, &replicas)
-                    && function.upstream_timeout == upstream_timeout =>
-            {
+            Some(function) if same(&function.replicas, &replicas) && function.limits == limits => {
                 return;
             }
             Some(function) => Arc::clone(&function.counters),
@@ -78,7 +69,7 @@ impl Routes {
             name: id.to_string().into(),
             replicas: replicas.into(),
             counters,
-            upstream_timeout,
+            limits,
         });
         table.insert(id.clone(), function);
         drop(table);
@@ -143,14 +134,17 @@ pub(crate) fn control_function(endpoint: net::Endpoint, cores: usize) -> Arc<Fun
         name: "system".into(),
         replicas: Box::new([Arc::new(Replica::new(endpoint, "ringway", cores))]),
         counters: Arc::new(FunctionCounters::new(cores)),
-        upstream_timeout: None,
+        limits: FunctionLimits::default(),
     })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use net::Endpoint;
+
+    use super::*;
 
     /// A data plane of one core that nobody drives.
     pub(crate) fn shared() -> Arc<Shared> {
@@ -175,10 +169,13 @@ pub(crate) mod tests {
         Some(function.replicas.to_vec())
     }
 
-    /// The function's own limit, as the data plane sees it.
-    pub(crate) fn upstream_timeout(routes: &Routes, name: &str) -> Option<Duration> {
+    /// The function's own limits, as the data plane sees them.
+    pub(crate) fn limits(routes: &Routes, name: &str) -> FunctionLimits {
         let snapshot = routes.shared.published.load();
-        snapshot.functions.get(name)?.upstream_timeout
+        snapshot
+            .functions
+            .get(name)
+            .map_or_else(FunctionLimits::default, |function| function.limits)
     }
 
     fn replica() -> Arc<Replica> {
@@ -188,8 +185,16 @@ pub(crate) mod tests {
     #[test]
     fn a_function_is_found_by_both_spellings_and_once_outside_the_default_namespace() {
         let routes = routes();
-        routes.set(&FunctionId::new("wc", "").unwrap(), vec![replica()], None);
-        routes.set(&FunctionId::new("wc", "dev").unwrap(), Vec::new(), None);
+        routes.set(
+            &FunctionId::new("wc", "").unwrap(),
+            vec![replica()],
+            FunctionLimits::default(),
+        );
+        routes.set(
+            &FunctionId::new("wc", "dev").unwrap(),
+            Vec::new(),
+            FunctionLimits::default(),
+        );
         assert_eq!(published(&routes, "wc").map(|r| r.len()), None);
         routes.flush();
         let ids =
@@ -204,13 +209,13 @@ pub(crate) mod tests {
     fn counters_outlive_replicas_but_not_the_function() {
         let routes = routes();
         let id = FunctionId::new("wc", "").unwrap();
-        routes.set(&id, vec![replica()], None);
+        routes.set(&id, vec![replica()], FunctionLimits::default());
         let counters = Arc::clone(&routes.table.borrow()[&id].counters);
         counters.on(0).end(200, Duration::from_millis(1));
-        routes.set(&id, vec![replica()], None);
+        routes.set(&id, vec![replica()], FunctionLimits::default());
         assert_eq!(routes.invocations(&id), 1);
         routes.remove(&id);
-        routes.set(&id, Vec::new(), None);
+        routes.set(&id, Vec::new(), FunctionLimits::default());
         assert_eq!(routes.invocations(&id), 0);
     }
 
@@ -219,10 +224,10 @@ pub(crate) mod tests {
         let routes = routes();
         let id = FunctionId::new("wc", "").unwrap();
         let one = replica();
-        routes.set(&id, vec![Arc::clone(&one)], None);
+        routes.set(&id, vec![Arc::clone(&one)], FunctionLimits::default());
         routes.flush();
         let generation = routes.shared.published.generation();
-        routes.set(&id, vec![one], None);
+        routes.set(&id, vec![one], FunctionLimits::default());
         routes.flush();
         routes.remove(&FunctionId::new("other", "").unwrap());
         routes.flush();

@@ -8,6 +8,7 @@ use std::{
 use super::Routes;
 use crate::{
     config::StaticUpstream,
+    limits::FunctionLimits,
     provider::{FunctionId, FunctionStatus, ProviderError},
     snapshot::Replica,
 };
@@ -48,7 +49,8 @@ impl Statics {
                 let endpoint = upstream.endpoint.clone();
                 Arc::new(Replica::new(endpoint, &upstream.authority, routes.cores()))
             };
-            routes.set(id, upstreams.iter().map(replica).collect(), None);
+            let replicas = upstreams.iter().map(replica).collect();
+            routes.set(id, replicas, FunctionLimits::default());
         }
     }
 

@@ -17,6 +17,8 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
+use crate::failure::Reason;
+
 /// Upper bounds of the latency histogram, in seconds. Those of Prometheus' own default, with
 /// three finer ones below: a warm function behind this gateway answers in well under 5 ms.
 pub const LATENCY_BUCKETS: [f64; 14] = [
@@ -194,6 +196,8 @@ impl StatusCells {
 pub struct WorkerCells {
     /// Client connections open now.
     pub connections: Gauge,
+    /// Connections that are being told why they are not served.
+    pub turned_away: Gauge,
     /// Client connections accepted since the start.
     pub accepted: Counter,
     /// Connections to replicas open now, idle ones included.
@@ -202,12 +206,25 @@ pub struct WorkerCells {
     pub upstream_idle: Gauge,
     /// Requests between their head and the end of their answer.
     pub requests_in_flight: Gauge,
-    /// Requests answered by the gateway itself with an error, by whose fault: the client's.
-    pub refused: Counter,
-    /// Requests for functions that do not exist.
-    pub unknown_function: Counter,
     /// Requests sent again on another connection.
     pub retries: Counter,
+    /// Times that a replica was left out since it could not be connected to.
+    pub left_out: Counter,
+    /// What failed, and connections that a limit ended, by reason.
+    failures: [Counter; Reason::ALL.len()],
+}
+
+impl WorkerCells {
+    /// Counts a failure.
+    pub fn failed(&self, reason: Reason) {
+        self.failures[reason.index()].add_one();
+    }
+
+    /// Failures of this reason.
+    #[must_use]
+    pub fn failures(&self, reason: Reason) -> u64 {
+        self.failures[reason.index()].get()
+    }
 }
 
 /// A count that only grows; one writer.

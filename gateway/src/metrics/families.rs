@@ -13,7 +13,7 @@ use prometheus::{
 };
 
 use super::{LATENCY_BUCKETS, StatusCells, WorkerCells};
-use crate::{GIT_SHA, VERSION, shared::Shared, snapshot::Function};
+use crate::{GIT_SHA, VERSION, failure::Reason, shared::Shared, snapshot::Function};
 
 /// The text format that [`render`] writes.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,6 +39,7 @@ pub(crate) fn render(
         wanted,
     ));
     families.extend(workers(shared));
+    families.push(failures(shared));
     families.push(family(
         "ringway_build_info",
         "Always 1; the labels say what runs",
@@ -151,7 +152,7 @@ fn workers(shared: &Shared) -> Vec<MetricFamily> {
         MetricType,
         fn(&WorkerCells) -> u64,
     );
-    let rows: [Row; 8] = [
+    let rows: [Row; 7] = [
         (
             "gateway_connections",
             "Client connections open now",
@@ -183,22 +184,16 @@ fn workers(shared: &Shared) -> Vec<MetricFamily> {
             |cells| cells.requests_in_flight.get(),
         ),
         (
-            "gateway_requests_refused_total",
-            "Requests that the gateway itself refused",
-            MetricType::COUNTER,
-            |cells| cells.refused.get(),
-        ),
-        (
-            "gateway_unknown_function_total",
-            "Requests for functions that do not exist",
-            MetricType::COUNTER,
-            |cells| cells.unknown_function.get(),
-        ),
-        (
             "gateway_retries_total",
             "Requests sent again on another connection",
             MetricType::COUNTER,
             |cells| cells.retries.get(),
+        ),
+        (
+            "gateway_replicas_left_out_total",
+            "Times that a replica was left out since it could not be connected to",
+            MetricType::COUNTER,
+            |cells| cells.left_out.get(),
         ),
     ];
     rows.into_iter()
@@ -211,6 +206,21 @@ fn workers(shared: &Shared) -> Vec<MetricFamily> {
             family(name, help, kind, vec![metric])
         })
         .collect()
+}
+
+/// What failed, by reason; a reason that has not been seen yet is shown with 0, so that an alert
+/// on its rate works from the first time on.
+fn failures(shared: &Shared) -> MetricFamily {
+    let series = Reason::ALL.iter().map(|(reason, word)| {
+        let sum = shared.workers.iter().map(|cells| cells.failures(*reason));
+        counter(&[("reason", word)], sum.sum())
+    });
+    family(
+        "gateway_failures_total",
+        "Requests that failed at the gateway and connections that a limit ended",
+        MetricType::COUNTER,
+        series.collect(),
+    )
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
@@ -259,6 +269,7 @@ fn gauge(labels: &[(&str, &str)], value: u64) -> Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::FunctionLimits;
     use crate::{metrics::FunctionCounters, snapshot::Snapshot};
     use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -267,7 +278,7 @@ mod tests {
             name: name.into(),
             replicas: Box::new([]),
             counters: Arc::new(FunctionCounters::new(2)),
-            upstream_timeout: None,
+            limits: FunctionLimits::default(),
         })
     }
 
@@ -331,6 +342,6 @@ mod tests {
     fn a_gateway_without_functions_has_numbers_of_its_own() {
         let text = render(&shared(&[]), &[], "io_uring").unwrap();
         assert!(text.contains("gateway_requests_in_flight 0"), "{text}");
-        assert!(!text.contains("function_name"), "{text}");
+        assert!(!text.contains("function_name="), "{text}");
     }
 }

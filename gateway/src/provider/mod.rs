@@ -7,10 +7,10 @@
 //! What it does not do: decide how many replicas there should be (people and the autoscaler do),
 //! speak HTTP (`api` does), or touch a request.
 
+pub(crate) mod call_limits;
 mod error;
 mod id;
 pub(crate) mod local;
-mod patience;
 mod types;
 
 use std::{pin::Pin, time::Duration};
@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 pub use error::ProviderError;
 pub use id::FunctionId;
 pub(crate) use id::or_default;
-pub(crate) use patience::upstream_timeout;
 pub use types::{
     FunctionDeployment, FunctionRemoval, FunctionStatus, LogLine, Namespace, Resources,
     ScaleRequest, Usage,

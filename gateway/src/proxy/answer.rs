@@ -22,7 +22,7 @@ pub(super) struct Answering<'a> {
     pub(super) timer: &'a Timer,
     pub(super) half_closed: &'a Cell<bool>,
     pub(super) client_timer: &'a Timer,
-    pub(super) progress: &'a Progress,
+    pub(super) progress: &'a Progress<'a>,
     pub(super) first_byte_limit: Duration,
     pub(super) silence_limit: Duration,
 }
@@ -85,7 +85,7 @@ impl Answering<'_> {
             Either::First(Ok(chunk)) if !chunk.is_empty() => Ok(chunk),
             Either::First(Ok(_end)) => Err(Failure::BrokenOff(io::ErrorKind::UnexpectedEof.into())),
             Either::First(Err(error)) => Err(Failure::BrokenOff(error)),
-            Either::Second(()) => Err(Failure::UpstreamTimeout(self.first_byte_limit)),
+            Either::Second(()) => Err(Failure::FirstByteTimeout(self.first_byte_limit)),
         }
     }
 
@@ -118,7 +118,7 @@ impl Answering<'_> {
             Framing::UntilClose => (Reframe::Keep, false, false),
             Framing::None | Framing::Length(_) => (Reframe::Keep, false, true),
         };
-        let keep_alive = self.call.head.keep_alive
+        let keep_alive = self.call.keep_alive
             && delimited
             && self.progress.behind_request.borrow().is_some()
             && !self.worker.shared.is_draining();
@@ -164,7 +164,7 @@ impl Answering<'_> {
         match race(from.recv(), self.timer.expired()).await {
             Either::First(Ok(chunk)) => Ok(chunk),
             Either::First(Err(error)) => Err(Failure::BrokenOff(error)),
-            Either::Second(()) => Err(Failure::UpstreamTimeout(self.silence_limit)),
+            Either::Second(()) => Err(Failure::StreamIdle(self.silence_limit)),
         }
     }
 
@@ -182,7 +182,10 @@ impl Answering<'_> {
         if self.half_closed.get() {
             self.client_timer.set(self.worker.limits.half_close_timeout);
         }
-        sent.map_err(|_gone| Failure::ClientGone)
+        sent.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Failure::ClientStalled(limit),
+            _ => Failure::ClientGone,
+        })
     }
 }
 

@@ -1,12 +1,21 @@
-//! What is known of a request from its head on: its id, when it began, how its body is framed.
+//! What is known of a request from its head on: its id, when it began, how its body is framed,
+//! how long it may take.
 
-use std::time::Duration;
+use std::{
+    future::pending,
+    time::{Duration, Instant},
+};
 
-use net::Chunk;
+use net::{Chunk, Timer};
 use uuid::{Builder, fmt::Hyphenated};
 use wire::{BodyDecoder, Framing, RequestHead};
 
-use crate::{failure::Failure, limits::Limits, route::Route, worker::Clock};
+use crate::{
+    failure::Failure,
+    limits::{FunctionLimits, Limits, SetBy},
+    route::Route,
+    worker::Clock,
+};
 
 /// The value of `X-Call-Id`: the client's, or a random UUID where it sent none.
 #[derive(Debug)]
@@ -15,17 +24,12 @@ pub(crate) enum CallId<'b> {
     Made([u8; Hyphenated::LENGTH]),
 }
 
-impl<'b> CallId<'b> {
-    pub(crate) fn of(head: &RequestHead<'b>, random: &mut fastrand::Rng) -> Self {
-        match head.headers.get("x-call-id") {
-            Some(given) if !given.is_empty() => Self::Given(given),
-            _ => {
-                let id = Builder::from_random_bytes(random.u128(..).to_ne_bytes()).into_uuid();
-                let mut text = [0; Hyphenated::LENGTH];
-                id.hyphenated().encode_lower(&mut text);
-                Self::Made(text)
-            }
-        }
+impl CallId<'_> {
+    fn made(random: &mut fastrand::Rng) -> Self {
+        let id = Builder::from_random_bytes(random.u128(..).to_ne_bytes()).into_uuid();
+        let mut text = [0; Hyphenated::LENGTH];
+        id.hyphenated().encode_lower(&mut text);
+        Self::Made(text)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -40,22 +44,94 @@ impl<'b> CallId<'b> {
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) head: &'a RequestHead<'a>,
-    pub(crate) id: &'a CallId<'a>,
+    pub(crate) id: CallId<'a>,
     /// `X-Start-Time`: nanoseconds since the epoch.
     pub(crate) start_time_ns: u64,
     /// Who is to answer, once that is known.
     pub(crate) route: Option<Route<'a>>,
+    /// Whether the connection is to go on after this request, as far as the head says and the
+    /// gateway allows.
+    pub(crate) keep_alive: bool,
+    /// `X-Timeout` as it came.
+    asked_limit: Option<&'a [u8]>,
+    /// When the whole call is over, if there is such a limit.
+    deadline: Option<Deadline>,
+}
+
+#[derive(Debug)]
+struct Deadline {
+    timer: Timer,
+    limit: Duration,
+    set_by: SetBy,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(head: &'a RequestHead<'a>, id: &'a CallId<'a>) -> Self {
+    pub(crate) fn new(head: &'a RequestHead<'a>, random: &mut fastrand::Rng) -> Self {
         // Fits until the year 2554.
         let start_time_ns = u64::try_from(Clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
+        let (mut given_id, mut asked_limit) = (None, None);
+        for header in head.headers.iter().filter(|header| header.name.len() == 9) {
+            if given_id.is_none() && header.is("x-call-id") && !header.value.is_empty() {
+                given_id = Some(header.value);
+            } else if header.is("x-timeout") {
+                // Of several the last: the watchdog behind us sees them all, too.
+                asked_limit = Some(header.value);
+            }
+        }
         Self {
             head,
-            id,
+            id: given_id.map_or_else(|| CallId::made(random), CallId::Given),
             start_time_ns,
             route: None,
+            keep_alive: head.keep_alive,
+            asked_limit,
+            deadline: None,
+        }
+    }
+
+    /// Lets the time for the whole call run, which began at `begun`.
+    ///
+    /// # Errors
+    /// [`Failure::BadTimeout`] for an `X-Timeout` that is no duration.
+    pub(crate) fn limit(
+        &mut self,
+        begun: Instant,
+        function: &FunctionLimits,
+        gateway: &Limits,
+    ) -> Result<(), Failure> {
+        let asked = match self.asked_limit {
+            Some(text) => Some(asked_limit(text)?),
+            None => None,
+        };
+        self.deadline = function
+            .whole_call(gateway, asked)
+            .and_then(|(limit, set_by)| {
+                let timer = Timer::new();
+                timer.set_at(begun.checked_add(limit)?);
+                Some(Deadline {
+                    timer,
+                    limit,
+                    set_by,
+                })
+            });
+        Ok(())
+    }
+
+    /// Ends when the time for the whole call is over; never where there is no limit.
+    pub(crate) async fn overdue(&self) -> Failure {
+        match &self.deadline {
+            Some(deadline) => {
+                deadline.timer.expired().await;
+                Failure::UpstreamTimeout(deadline.limit, deadline.set_by)
+            }
+            None => pending().await,
+        }
+    }
+
+    /// Takes the limit for the whole call back: what has become a tunnel has a limit of its own.
+    pub(crate) fn lift_limit(&self) {
+        if let Some(deadline) = &self.deadline {
+            deadline.timer.clear();
         }
     }
 
@@ -99,8 +175,8 @@ impl<'a> Call<'a> {
     }
 
     /// A body whose announced length is over the limit is refused before any of it is read.
-    pub(crate) fn over_body_limit(&self, limits: &Limits) -> Option<Failure> {
-        match (self.head.framing, limits.body_bytes_max) {
+    pub(crate) fn over_body_limit(&self, bytes_max: Option<u64>) -> Option<Failure> {
+        match (self.head.framing, bytes_max) {
             (Framing::Length(length), Some(max)) if length > max => {
                 Some(Failure::BodyTooLarge(max))
             }
@@ -123,4 +199,13 @@ impl<'a> Call<'a> {
     pub(crate) fn is_whole(&self, rest: &Chunk) -> bool {
         self.skip_body(rest.clone()).is_some()
     }
+}
+
+/// Reads `X-Timeout`. One that would end the call at once is a mistake.
+fn asked_limit(text: &[u8]) -> Result<Duration, Failure> {
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(wire::duration::parse)
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| Failure::BadTimeout(text.escape_ascii().to_string()))
 }

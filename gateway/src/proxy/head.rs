@@ -38,7 +38,7 @@ pub(crate) fn encode_request(
         extend_list(out, call, "X-Forwarded-Host", host);
     }
     extend_list(out, call, "X-Forwarded-Proto", b"http");
-    if let CallId::Made(id) = call.id {
+    if let CallId::Made(id) = &call.id {
         encode::header(out, "X-Call-Id", id);
     }
     encode::header_u64(out, "X-Start-Time", call.start_time_ns);

@@ -26,9 +26,10 @@ use crate::{
 };
 
 use body::{Pump, Reframe};
-pub(crate) use call::{Call, CallId};
+pub(crate) use call::Call;
+use call::CallId;
 use relay::{Far, Request};
-pub(crate) use retry::{Attempt, Failed, Sent};
+pub(crate) use retry::{Attempt, Failed};
 
 /// The request was answered by the replica.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ pub(crate) async fn forward(
     (function, flight): (&Function, &InFlight<'_>),
     mut rest: Chunk,
 ) -> Result<Answered, Failed> {
+    client.answer_begun.set(false);
     let replica = flight.replica();
     let mut upstream = connect::checkout(worker, replica)
         .await
@@ -64,7 +66,7 @@ pub(crate) async fn forward(
     let mut pump = Pump::new(
         call.head.framing,
         Reframe::Keep,
-        worker.limits.body_bytes_max,
+        function.limits.body_bytes_max(&worker.limits),
     );
     let mut out = ChunkMut::new();
     head::encode_request(&mut out, call, client, replica);
@@ -85,13 +87,10 @@ pub(crate) async fn forward(
         first
     };
 
-    let limit = function
-        .upstream_timeout
-        .unwrap_or(worker.limits.upstream_timeout);
     let far = Far {
         upstream,
         replica,
-        first_byte_limit: limit,
+        first_byte_limit: function.limits.first_byte_timeout(&worker.limits),
         silence_limit: call.silence_limit(&worker.limits),
     };
     relay::relay(worker, client, call, far, Request { pump, first, rest }).await

@@ -14,13 +14,14 @@ use std::{
 use net::{Chunk, Either, race};
 
 use super::{
-    Answered, Call, Failed, Sent,
+    Answered, Call, Failed,
     answer::Answering,
     body::Pump,
-    tunnel::{Side, tunnel},
+    tunnel::{Ended, Side, tunnel},
     upload::Near,
 };
 use crate::{
+    failure::Reason,
     pool::Upstream,
     snapshot::Replica,
     worker::{Client, Next, Worker},
@@ -48,12 +49,12 @@ pub(crate) struct Request {
 }
 
 /// What the two directions tell each other.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
+#[derive(Debug)]
+pub(super) struct Progress<'a> {
     /// The request is through, and this was read behind it.
     pub(super) behind_request: RefCell<Option<Chunk>>,
     /// The client has been sent a byte of the answer.
-    pub(super) answer_begun: Cell<bool>,
+    pub(super) answer_begun: &'a Cell<bool>,
 }
 
 /// Relays until the answer is through or something breaks.
@@ -70,7 +71,10 @@ pub(crate) async fn relay(
         first_byte_limit,
         silence_limit,
     } = far;
-    let progress = Progress::default();
+    let progress = Progress {
+        behind_request: RefCell::new(None),
+        answer_begun: &client.answer_begun,
+    };
     let near = Near {
         worker,
         timer: &client.timer,
@@ -99,19 +103,12 @@ pub(crate) async fn relay(
         Either::Second(answer) => answer,
     };
     let answer_begun = progress.answer_begun.get();
-    let done = ended.map_err(|failure| Failed {
-        failure,
-        sent: if upstream.reused {
-            Sent::OnReused
-        } else {
-            Sent::OnFresh
-        },
-        answer_begun,
-    })?;
+    let done = ended.map_err(|failure| Failed::underway(failure, upstream.reused, answer_begun))?;
 
     let behind = progress.behind_request.take();
     if let Some(unread) = done.switched {
         let behind = behind.unwrap_or_default();
+        call.lift_limit();
         switch(worker, client, &mut upstream, behind, unread).await;
         return Ok(Answered {
             status: done.status,
@@ -153,10 +150,11 @@ async fn switch(
         unread: from_replica,
     };
     let limit = worker.limits.tunnel_idle_timeout;
+    let carried = async {
+        if tunnel(near, far, &upstream.timer, limit).await == Ended::Idle {
+            worker.cells.failed(Reason::TunnelIdle);
+        }
+    };
     // It would not end by itself when the gateway drains; its client connects anew, to the next.
-    race(
-        tunnel(near, far, &upstream.timer, limit),
-        worker.drain.started(),
-    )
-    .await;
+    race(carried, worker.drain.started()).await;
 }

@@ -42,6 +42,29 @@ impl Failed {
         }
     }
 
+    /// Something broke after all or some of the request had been sent.
+    pub(crate) fn underway(failure: Failure, reused: bool, answer_begun: bool) -> Self {
+        let sent = if reused {
+            Sent::OnReused
+        } else {
+            Sent::OnFresh
+        };
+        Self {
+            failure,
+            sent,
+            answer_begun,
+        }
+    }
+
+    /// The time for the whole call is over.
+    pub(crate) fn overdue(failure: Failure, answer_begun: bool) -> Self {
+        Self {
+            failure,
+            sent: Sent::OnFresh,
+            answer_begun,
+        }
+    }
+
     /// The first write failed. On a connection that was idle its buffer was empty, so the kernel
     /// took all of a head or, if the other end had closed before, nothing. A write that timed out
     /// has filled that buffer.
@@ -122,15 +145,13 @@ mod tests {
     use wire::{Limits, Parsed, parse_request};
 
     use super::*;
-    use crate::proxy::CallId;
 
     fn verdict(request: &str, failed: Failed) -> bool {
         let bytes = request.as_bytes();
         let Ok(Parsed::Complete { head, len }) = parse_request(bytes, &Limits::DEFAULT) else {
             panic!("{request}")
         };
-        let id = CallId::Given(b"x");
-        let call = Call::new(&head, &id);
+        let call = Call::new(&head, &mut fastrand::Rng::with_seed(1));
         let rest = Chunk::copied(&bytes[len..]);
         Attempt::default()
             .may_try_again(failed, &call, &rest, 1)
@@ -180,7 +201,7 @@ mod tests {
     #[test]
     fn a_time_limit_is_not_tried_again() {
         let failed = Failed {
-            failure: Failure::UpstreamTimeout(std::time::Duration::from_secs(1)),
+            failure: Failure::FirstByteTimeout(std::time::Duration::from_secs(1)),
             ..broken(Sent::OnReused)
         };
         assert!(!verdict(GET, failed));

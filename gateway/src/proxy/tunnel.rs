@@ -6,7 +6,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use net::{Chunk, Receiver, Sender, Timer, race};
+use net::{Chunk, Either, Receiver, Sender, Timer, race};
 
 /// One side of a tunnel.
 pub(super) struct Side<'a> {
@@ -16,8 +16,22 @@ pub(super) struct Side<'a> {
     pub(super) unread: Chunk,
 }
 
+/// Why a tunnel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Both directions have.
+    Finished,
+    /// Nothing has moved for the idle limit.
+    Idle,
+}
+
 /// Moves bytes until both directions have ended or both have been silent for `idle_limit`.
-pub(super) async fn tunnel(near: Side<'_>, far: Side<'_>, timer: &Timer, idle_limit: Duration) {
+pub(super) async fn tunnel(
+    near: Side<'_>,
+    far: Side<'_>,
+    timer: &Timer,
+    idle_limit: Duration,
+) -> Ended {
     timer.set(idle_limit);
     let mut there = pin!(copy(
         near.receiver,
@@ -43,7 +57,10 @@ pub(super) async fn tunnel(near: Side<'_>, far: Side<'_>, timer: &Timer, idle_li
             Poll::Pending
         }
     });
-    race(both, timer.expired()).await;
+    match race(both, timer.expired()).await {
+        Either::First(()) => Ended::Finished,
+        Either::Second(()) => Ended::Idle,
+    }
 }
 
 /// One direction. An error is an end like any other: the other direction finds its own.

@@ -16,7 +16,7 @@ pub(super) struct Near<'a> {
     pub(super) worker: &'a Worker,
     pub(super) timer: &'a Timer,
     pub(super) half_closed: &'a Cell<bool>,
-    pub(super) progress: &'a Progress,
+    pub(super) progress: &'a Progress<'a>,
     /// The replica's time to begin its answer.
     pub(super) first_byte_timer: &'a Timer,
     pub(super) first_byte_limit: Duration,

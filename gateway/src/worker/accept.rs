@@ -4,7 +4,7 @@ use std::{future::pending, io, rc::Rc, time::Duration};
 
 use net::{Listener, race};
 
-use super::{Worker, connection};
+use super::{Worker, admission};
 
 /// The pause when descriptors or memory have run out: long enough for some to come free, short
 /// enough not to be noticed. The waiting connections stay in the kernel's backlog.
@@ -26,7 +26,7 @@ async fn accept_all(worker: &Rc<Worker>, listener: &Listener) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 worker.cells.accepted.add_one();
-                net::spawn(connection::serve(Rc::clone(worker), stream, peer));
+                net::spawn(admission::admit(Rc::clone(worker), stream, peer));
             }
             Err(_) if worker.shared.is_draining() => return,
             Err(error) if concerns_one_connection(&error) => {}

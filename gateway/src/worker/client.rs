@@ -4,8 +4,11 @@ use std::{cell::Cell, io, net::SocketAddr, time::Duration};
 
 use net::{Chunk, Either, Receiver, Sender, Stream, Timer, race};
 
-use super::drain::Seat;
-use crate::{failure::Failure, limits::Limits};
+use super::{Worker, drain::Seat};
+use crate::{
+    failure::{Failure, Reason},
+    limits::Limits,
+};
 
 /// How long, and for how many bytes, the rest of an unwanted body is read after the answer has
 /// been sent. Closing earlier would reset the connection, and a reset can destroy the answer on
@@ -22,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) timer: Timer,
     /// The client has closed its sending side but may still read.
     pub(crate) half_closed: Cell<bool>,
+    /// The client has been sent a byte of the answer to the request of this moment.
+    pub(crate) answer_begun: Cell<bool>,
     /// The client's address as text, empty on a Unix socket.
     pub(crate) address: Box<str>,
     pub(super) seat: Seat,
@@ -34,6 +39,7 @@ impl Client {
             sender: stream.sender,
             timer: Timer::new(),
             half_closed: Cell::new(false),
+            answer_begun: Cell::new(false),
             address: peer.map_or_else(Box::default, |peer| {
                 peer.ip().to_canonical().to_string().into_boxed_str()
             }),
@@ -46,9 +52,10 @@ impl Client {
     /// between two requests.
     pub(super) async fn more_of_head(
         &mut self,
+        worker: &Worker,
         mut have: Chunk,
-        limits: &Limits,
     ) -> Result<Option<Chunk>, Failure> {
+        let limits = &worker.limits;
         let is_idle = have.is_empty();
         if is_idle {
             self.timer.set(limits.idle_timeout);
@@ -59,7 +66,7 @@ impl Client {
                 Either::First(Ok(chunk)) if !chunk.is_empty() => {
                     if have.is_empty() {
                         self.seat.set_idle(false);
-                        self.timer.set(limits.head_timeout);
+                        self.head_begins(limits);
                     }
                     let is_worth_a_look = may_decide(have.len(), &chunk, limits);
                     have = Chunk::joined(have, chunk);
@@ -68,10 +75,18 @@ impl Client {
                     }
                 }
                 Either::First(_closed) => return Ok(None),
-                Either::Second(()) if have.is_empty() => return Ok(None),
+                Either::Second(()) if have.is_empty() => {
+                    worker.cells.failed(Reason::IdleTimeout);
+                    return Ok(None);
+                }
                 Either::Second(()) => return Err(Failure::HeadTimeout(limits.head_timeout)),
             }
         }
+    }
+
+    /// Lets the time for a request's head run: its first bytes are here.
+    pub(super) fn head_begins(&self, limits: &Limits) {
+        self.timer.set(limits.head_timeout);
     }
 
     /// Sends, giving up after `limit`.

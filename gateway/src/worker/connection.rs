@@ -6,14 +6,15 @@
 
 use std::{net::SocketAddr, rc::Rc, time::Instant};
 
-use net::{Chunk, ChunkMut, Stream};
+use net::{Chunk, ChunkMut, Either, Stream, race};
 use wire::{Parsed, RequestHead};
 
 use super::{Client, Worker};
 use crate::{
     balance,
     failure::Failure,
-    proxy::{self, Attempt, Call, CallId},
+    limits::Limits,
+    proxy::{self, Attempt, Call, Failed},
     reply::{Form, encode_failure, wants_json},
     route::{Route, route},
     snapshot::{Function, Snapshot},
@@ -31,18 +32,26 @@ pub(crate) enum Next {
 }
 
 /// Serves one client until its connection ends.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
-    let _connection = worker.cells.hold(|cells| &cells.connections);
+pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
     let seat = worker.drain.seat(&stream.receiver);
     let mut client = Client::new(stream, peer, seat);
     let mut unread = Chunk::default();
+    let mut requests = 0;
     loop {
         let next = match wire::parse_request(&unread, &worker.wire_limits) {
             Ok(Parsed::Complete { head, len }) => {
                 let rest = unread.slice(len..unread.len());
-                exchange(&worker, &mut client, &head, rest).await
+                requests += 1;
+                let is_last = worker.limits.requests_per_connection_max == Some(requests);
+                let next = exchange(&worker, &mut client, &head, is_last, rest).await;
+                if let Next::Request(rest) = &next
+                    && !rest.is_empty()
+                {
+                    client.head_begins(&worker.limits);
+                }
+                next
             }
-            Ok(Parsed::Partial) => match client.more_of_head(unread, &worker.limits).await {
+            Ok(Parsed::Partial) => match client.more_of_head(&worker, unread).await {
                 Ok(Some(more)) => Next::Request(more),
                 Ok(None) => Next::Close,
                 Err(failure) => refuse_head(&worker, &mut client, &failure).await,
@@ -57,44 +66,47 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<Socke
     }
 }
 
-/// One request and its answer. `rest` is what has been read behind the head.
+/// One request and its answer, the last one of its connection if `is_last`. `rest` is what has
+/// been read behind the head.
 async fn exchange(
     worker: &Worker,
     client: &mut Client,
     head: &RequestHead<'_>,
+    is_last: bool,
     rest: Chunk,
 ) -> Next {
     let begun = Instant::now();
     let _in_flight = worker.cells.hold(|cells| &cells.requests_in_flight);
-    let call_id = CallId::of(head, &mut worker.random.borrow_mut());
-    let mut call = Call::new(head, &call_id);
+    let mut call = Call::new(head, &mut worker.random.borrow_mut());
+    call.keep_alive &= !is_last;
 
     let route = match route(head) {
         Ok(route) => route,
         Err(failure) => return refuse(worker, client, &call, &failure, rest).await,
     };
     call.route = Some(route);
-    if let Some(failure) = call.over_body_limit(&worker.limits) {
-        return refuse(worker, client, &call, &failure, rest).await;
-    }
 
     let mut attempt = Attempt::default();
-    let mut counted = false;
+    let mut is_first = true;
     loop {
         // Anew for each attempt: the replica that failed may be gone from the newest routes.
         let routes = worker.routes();
         let Some(function) = find(&routes, &route) else {
-            worker.cells.unknown_function.add_one();
             return refuse(worker, client, &call, &Failure::UnknownFunction, rest).await;
         };
         let counters = function.counters.on(worker.core);
-        if !std::mem::replace(&mut counted, true) {
+        if std::mem::replace(&mut is_first, false) {
             counters.begin();
+            if let Err(failure) = admit(&mut call, function, begun, &worker.limits) {
+                counters.end(failure.status(), begun.elapsed());
+                return refuse(worker, client, &call, &failure, rest).await;
+            }
         }
         let picked = balance::pick(
             &function.replicas,
             worker.core,
             attempt.failed_replica(),
+            begun,
             &mut worker.random.borrow_mut(),
         );
         let Some(replica) = picked else {
@@ -109,7 +121,11 @@ async fn exchange(
         }
 
         let to = (function, &flight);
-        let forwarded = proxy::forward(worker, client, &call, to, rest.clone()).await;
+        let forwarding = proxy::forward(worker, client, &call, to, rest.clone());
+        let forwarded = match race(forwarding, call.overdue()).await {
+            Either::First(forwarded) => forwarded,
+            Either::Second(failure) => Err(Failed::overdue(failure, client.answer_begun.get())),
+        };
         let failed = match forwarded {
             Ok(answered) => {
                 counters.end(answered.status, begun.elapsed());
@@ -122,11 +138,26 @@ async fn exchange(
             Err(failed) => {
                 counters.end(failed.failure.status(), begun.elapsed());
                 if failed.answer_begun {
+                    worker.cells.failed(failed.failure.reason());
                     return Next::Close;
                 }
                 return refuse(worker, client, &call, &failed.failure, rest).await;
             }
         }
+    }
+}
+
+/// Judges a call by the limits of its function, and lets its time run.
+fn admit(
+    call: &mut Call<'_>,
+    function: &Function,
+    begun: Instant,
+    limits: &Limits,
+) -> Result<(), Failure> {
+    call.limit(begun, &function.limits, limits)?;
+    match call.over_body_limit(function.limits.body_bytes_max(limits)) {
+        Some(failure) => Err(failure),
+        None => Ok(()),
     }
 }
 
@@ -140,7 +171,7 @@ fn find<'s>(routes: &'s Snapshot, route: &Route<'_>) -> Option<&'s Function> {
 
 /// Answers a head that could not be read; where the next one would begin is unknown.
 async fn refuse_head(worker: &Worker, client: &mut Client, failure: &Failure) -> Next {
-    worker.cells.refused.add_one();
+    worker.cells.failed(failure.reason());
     let mut out = ChunkMut::new();
     let form = Form {
         json: false,
@@ -164,15 +195,13 @@ async fn refuse(
     failure: &Failure,
     rest: Chunk,
 ) -> Next {
-    if matches!(failure, Failure::ClientGone) {
+    worker.cells.failed(failure.reason());
+    if failure.is_clients_leaving() {
         return Next::Close;
-    }
-    if failure.status() < 500 {
-        worker.cells.refused.add_one();
     }
     // The body that we do not want must be behind us before the next request can be read.
     let after_body = call.skip_body(rest);
-    let keep_alive = call.head.keep_alive && failure.keeps_alive() && !worker.shared.is_draining();
+    let keep_alive = call.keep_alive && failure.keeps_alive() && !worker.shared.is_draining();
     let next = match after_body {
         Some(after) if keep_alive => Next::Request(after),
         _ => Next::Linger,

@@ -70,11 +70,13 @@ impl Drain {
         self.inner.until(|inner| inner.started.get()).await;
     }
 
-    /// Waits until, after the start, the last connection has gone, `limit` at most.
-    pub(crate) async fn done(&self, limit: Duration) {
+    /// Waits until, after the start, the last connection has gone, `limit` at most. Tells how many
+    /// are left.
+    pub(crate) async fn done(&self, limit: Duration) -> usize {
         self.started().await;
         let gone = |inner: &Inner| inner.given_up.get() || inner.seats.borrow().is_empty();
         race(self.inner.until(gone), net::sleep(limit)).await;
+        self.inner.seats.borrow().len()
     }
 
     /// Waits no longer for connections that are busy.

@@ -2,9 +2,10 @@
 //! the routes.
 //!
 //! The rooms in the order in which a request meets them: `accept` takes the connection,
-//! `connection` is THE path of a request, `client` is the near side of it, `drain` ends it all.
+//! `admission` lets it in, `connection` is THE path of a request, `client` is the near side of it, `drain` ends it all.
 
 mod accept;
+mod admission;
 mod client;
 mod clock;
 mod connection;
@@ -22,8 +23,12 @@ use std::{
 use net::{Bell, Driver, Listener, Runtime};
 use socket2::Socket;
 
-use crate::{limits::Limits, metrics::OwnCells, pool::Pool, shared::Shared, snapshot::Snapshot};
+use crate::{
+    failure::Reason, limits::Limits, metrics::OwnCells, pool::Pool, shared::Shared,
+    snapshot::Snapshot,
+};
 
+pub(crate) use admission::Peers;
 pub(crate) use client::Client;
 pub(crate) use clock::Clock;
 pub(crate) use connection::Next;
@@ -130,7 +135,16 @@ pub(crate) fn run(setup: Setup) {
         net::spawn(tidy(Rc::clone(&worker)));
         net::spawn(listen(Rc::clone(&worker), setup.bell));
         if tell(Ok(())) {
-            worker.drain.done(worker.limits.drain_timeout).await;
+            let left = worker.drain.done(worker.limits.drain_timeout).await;
+            if left > 0 {
+                tracing::warn!(
+                    connections = left,
+                    "the drain time limit has broken off what was still open"
+                );
+            }
+            for _ in 0..left {
+                worker.cells.failed(Reason::DrainTimeout);
+            }
         }
     });
 }

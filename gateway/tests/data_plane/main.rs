@@ -30,7 +30,9 @@ macro_rules! under_each_driver {
     };
 }
 
-// After the macro, which it uses.
+// After the macro, which they use.
+mod limits;
+mod outlier;
 mod tunnel;
 
 under_each_driver! {
@@ -46,6 +48,7 @@ under_each_driver! {
     a_replica_that_breaks_off_is_a_502
     an_answer_that_is_not_http_is_a_502
     a_slow_head_is_a_408
+    the_time_for_a_head_begins_anew_behind_a_pipelined_request
     a_stalled_body_is_a_408_and_not_the_functions_fault
     a_body_over_the_limit_is_a_413_before_it_is_sent
     an_answer_cut_short_is_cut_short_for_the_client_too
@@ -60,7 +63,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 fn short() -> Limits {
     Limits {
         head_timeout: Duration::from_millis(150),
-        upstream_timeout: Duration::from_millis(150),
+        first_byte_timeout: Duration::from_millis(150),
         half_close_timeout: Duration::from_millis(150),
         body_bytes_max: Some(1000),
         ..Limits::default()
@@ -155,7 +158,7 @@ fn a_client_that_leaves_ends_its_request(driver: &str) {
     let plane = Plane::start(
         driver,
         Limits {
-            upstream_timeout: Duration::from_secs(60),
+            first_byte_timeout: Duration::from_secs(60),
             ..short()
         },
         &[&replica],
@@ -247,6 +250,22 @@ fn a_slow_head_is_a_408(driver: &str) {
     client.write_all(b"GET /function/f HTTP/1.1\r\nHo").unwrap();
     assert_eq!(read_answer(&mut client).status, 408);
     assert_eq!(client.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+fn the_time_for_a_head_begins_anew_behind_a_pipelined_request(driver: &str) {
+    let replica = Replica::start(|mut connection, _| connection.serve(OK));
+    let limits = Limits {
+        head_timeout: Duration::from_secs(20),
+        ..short()
+    };
+    let plane = Plane::start(driver, limits, &[&replica]);
+    let mut client = plane.connect();
+    let (beginning, rest) = GET.split_at(9);
+    let answer = exchange(&mut client, &format!("{GET}{beginning}"));
+    assert_eq!(answer.status, 200);
+    // What was waited for while the first was answered is over by now.
+    plane::pause_beyond_watch();
+    assert_eq!(exchange(&mut client, rest).status, 200);
 }
 
 fn a_stalled_body_is_a_408_and_not_the_functions_fault(driver: &str) {

@@ -4,12 +4,14 @@ use std::{
     collections::HashMap,
     net::TcpStream,
     sync::{Arc, mpsc},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use gateway::{
-    limits::Limits,
-    metrics::FunctionCounters,
+    failure::Reason,
+    limits::{FunctionLimits, Limits},
+    metrics::{FunctionCounters, WorkerCells},
     plane::{self, DataPlane, Listeners},
     shared::Shared,
     snapshot::{self, Function, Snapshot},
@@ -28,18 +30,29 @@ pub(crate) struct Plane {
 
 impl Plane {
     pub(crate) fn start(driver: &str, limits: Limits, replicas: &[&Replica]) -> Self {
+        let endpoints = replicas
+            .iter()
+            .map(|replica| Endpoint::Tcp(replica.address))
+            .collect();
+        Self::start_with(driver, limits, endpoints, FunctionLimits::default())
+    }
+
+    /// The same for replicas at any places, of a function with limits of its own.
+    pub(crate) fn start_with(
+        driver: &str,
+        limits: Limits,
+        endpoints: Vec<Endpoint>,
+        own: FunctionLimits,
+    ) -> Self {
         let driver = Driver::select(driver.parse().unwrap()).unwrap();
         let function = Arc::new(Function {
             name: "f".into(),
-            replicas: replicas
-                .iter()
-                .map(|replica| {
-                    let endpoint = Endpoint::Tcp(replica.address);
-                    Arc::new(snapshot::Replica::new(endpoint, "f", CORES))
-                })
+            replicas: endpoints
+                .into_iter()
+                .map(|endpoint| Arc::new(snapshot::Replica::new(endpoint, "f", CORES)))
                 .collect(),
             counters: Arc::new(FunctionCounters::new(CORES)),
-            upstream_timeout: None,
+            limits: own,
         });
         let first = Snapshot {
             generation: 1,
@@ -59,6 +72,27 @@ impl Plane {
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         stream
+    }
+
+    /// What the workers count.
+    pub(crate) fn cells(&self) -> &WorkerCells {
+        &self.shared.workers[0]
+    }
+
+    /// Waits until as many failures of this reason have been counted: a moment after the client
+    /// has noticed.
+    pub(crate) fn until_failed(&self, reason: Reason, count: u64) {
+        self.until(|cells| cells.failures(reason) >= count);
+        assert_eq!(self.cells().failures(reason), count, "{reason:?}");
+    }
+
+    /// Waits for the workers' numbers to be so.
+    pub(crate) fn until(&self, condition: impl Fn(&WorkerCells) -> bool) {
+        let give_up = Instant::now() + Duration::from_secs(20);
+        while !condition(self.cells()) {
+            assert!(Instant::now() < give_up, "in vain: {:#?}", self.cells());
+            thread::yield_now();
+        }
     }
 
     pub(crate) fn drain(&self) {

@@ -53,7 +53,15 @@ pub(crate) struct Replica {
 impl Replica {
     /// Runs `script` for each connection, with the connection's number.
     pub(crate) fn start(script: impl Fn(Connection, usize) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), script)
+    }
+
+    /// The same at an address that is known before.
+    pub(crate) fn start_at(
+        address: SocketAddr,
+        script: impl Fn(Connection, usize) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let script = Arc::new(script);
@@ -143,6 +151,11 @@ impl Connection {
     pub(crate) fn echo(&mut self) {
         let mut to = self.stream.try_clone().unwrap();
         std::io::copy(&mut self.stream, &mut to).ok();
+    }
+
+    /// Sends until the gateway takes no more; tells how many bytes it took.
+    pub(crate) fn flood(&mut self) -> u64 {
+        std::io::copy(&mut std::io::repeat(b'x'), &mut self.stream).unwrap_or(0)
     }
 
     pub(crate) fn wait_for_release(&self) {

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     control::Routes,
     limits::Limits,
-    provider::{FunctionId, FunctionStatus, ProviderError, upstream_timeout},
+    provider::{FunctionId, FunctionStatus, ProviderError, call_limits},
     snapshot::Replica,
 };
 
@@ -292,8 +292,9 @@ impl LocalFunction {
     }
 
     fn route(&self, state: &State) {
-        let variables = &state.serving_spec().deployment.env_vars;
-        let own = upstream_timeout(variables, self.context.limits.upstream_timeout);
+        let spec = state.serving_spec();
+        let variables = &spec.deployment.env_vars;
+        let own = call_limits::with_patience(spec.call_limits, variables, &self.context.limits);
         self.context.routes.set(&self.id, state.ready(), own);
     }
 }

@@ -13,7 +13,10 @@ use std::{
 use process::{Program, command_line, limits};
 
 use super::{environment, scale_labels::ScaleBounds};
-use crate::provider::{FunctionDeployment, FunctionId, ProviderError, Resources};
+use crate::{
+    limits::FunctionLimits,
+    provider::{FunctionDeployment, FunctionId, ProviderError, Resources, call_limits},
+};
 
 /// A function that can be started here.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub(crate) struct Spec {
     pub(crate) limits: limits::Limits,
     /// How many replicas it may have.
     pub(crate) bounds: ScaleBounds,
+    /// What its annotations allow its calls.
+    pub(crate) call_limits: FunctionLimits,
 }
 
 impl Spec {
@@ -47,11 +52,13 @@ impl Spec {
         let limits = limits_of("limits", deployment.limits.as_ref())?;
         limits_of("requests", deployment.requests.as_ref())?;
         let bounds = ScaleBounds::of(&deployment.labels)?;
+        let call_limits = call_limits::annotated(&deployment.annotations)?;
         Ok(Self {
             id,
             dir,
             limits,
             bounds,
+            call_limits,
             deployment,
         })
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{World, fake::Life, id, wc};
 use crate::{
-    control::tests_routes::upstream_timeout,
+    control::tests_routes::limits,
     provider::{FunctionDeployment, Provider},
 };
 
@@ -21,7 +21,10 @@ fn patient(command: &str, exec_timeout: &str) -> FunctionDeployment {
 #[tokio::test(start_paused = true)]
 async fn the_limit_is_that_of_the_replicas_that_serve() {
     World::run(async |world| {
-        let own = |world: &World| upstream_timeout(&world.routes, "wc").map(|t| t.as_secs());
+        let own = |world: &World| {
+            let limits = limits(&world.routes, "wc");
+            limits.first_byte_timeout.map(|limit| limit.as_secs())
+        };
         world.provider.deploy(patient("wc", "2m")).await.unwrap();
         assert_eq!(own(world), Some(125), "before any is ready");
         world.until_ready(1).await;
