@@ -22,7 +22,7 @@ pub(crate) struct LimitFlags {
           value_parser = size(1024, 1024 * 1024))]
     head_bytes_max: usize,
     /// Most header lines in a head (431, 502)
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = size(1, 10_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = size(1, wire::HEADERS_CAP))]
     headers_max: usize,
     /// Longest path with its query (414)
     #[arg(long, value_name = "BYTES", default_value_t = 16_384,

@@ -341,7 +341,7 @@ fn one_bad_client_harms_no_other(driver: Driver) {
     assert!(
         gateway
             .settled_metrics()
-            .sum("gateway_requests_refused_total", &[])
+            .sum("gateway_failures_total", &[("reason", "malformed")])
             >= 100.0
     );
 }

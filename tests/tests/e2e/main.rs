@@ -5,6 +5,7 @@
 //! - `routing`: which path and method reaches whom.
 //! - `forwarding`: what a function and a client see of each other, header by header and byte by byte.
 //! - `errors`: every status that the gateway gives by itself.
+//! - `limits`: those that a user can set.
 //! - `bodies`: large ones, both ways, with bounded memory.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
@@ -28,6 +29,7 @@ mod drivers;
 mod durability;
 mod errors;
 mod forwarding;
+mod limits;
 mod local_provider;
 mod logs;
 mod metrics;

@@ -1,6 +1,6 @@
 //! `/metrics`: the families that dashboards know, counted right, with labels that are bounded.
 
-use tests::{Driver, Gateway, under_each_driver};
+use tests::{Driver, Gateway, metrics::Scrape, under_each_driver};
 
 under_each_driver! {
     the_families_count_what_happened
@@ -79,8 +79,9 @@ fn a_name_that_no_function_bears_makes_no_series(driver: Driver) {
     }
     let after = gateway.settled_metrics();
     assert_eq!(after.samples.len(), before.samples.len());
-    let unknown = "gateway_unknown_function_total";
-    assert_eq!(after.sum(unknown, &[]) - before.sum(unknown, &[]), 100.0);
+    let unknown =
+        |scrape: &Scrape| scrape.sum("gateway_failures_total", &[("reason", "unknown_function")]);
+    assert_eq!(unknown(&after) - unknown(&before), 100.0);
 }
 
 fn a_removed_function_takes_its_series_along(driver: Driver) {
