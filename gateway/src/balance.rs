@@ -71,6 +71,7 @@ mod tests {
     use net::Endpoint;
 
     use super::*;
+    use crate::outlier::a_moment;
 
     fn replicas(count: usize) -> Vec<Arc<Replica>> {
         (0..count)
@@ -80,16 +81,7 @@ mod tests {
 
     #[test]
     fn without_replicas_there_is_no_choice() {
-        assert!(
-            pick(
-                &[],
-                0,
-                None,
-                Instant::now(),
-                &mut fastrand::Rng::with_seed(1)
-            )
-            .is_none()
-        );
+        assert!(pick(&[], 0, None, a_moment(), &mut fastrand::Rng::with_seed(1)).is_none());
     }
 
     #[test]
@@ -99,7 +91,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..100 {
             assert_eq!(
-                pick(&replicas, 0, None, Instant::now(), &mut random)
+                pick(&replicas, 0, None, a_moment(), &mut random)
                     .unwrap()
                     .id,
                 replicas[1].id
@@ -115,7 +107,7 @@ mod tests {
             let avoid = Some(replicas[0].id);
             for _ in 0..100 {
                 assert_ne!(
-                    pick(&replicas, 0, avoid, Instant::now(), &mut random)
+                    pick(&replicas, 0, avoid, a_moment(), &mut random)
                         .unwrap()
                         .id,
                     replicas[0].id
@@ -123,7 +115,7 @@ mod tests {
             }
         }
         let only = replicas(1);
-        assert!(pick(&only, 0, Some(only[0].id), Instant::now(), &mut random).is_some());
+        assert!(pick(&only, 0, Some(only[0].id), a_moment(), &mut random).is_some());
     }
 
     #[test]
@@ -133,7 +125,7 @@ mod tests {
         let mut held = Vec::new();
         for _ in 0..1000 {
             held.push(
-                pick(&replicas, 0, None, Instant::now(), &mut random)
+                pick(&replicas, 0, None, a_moment(), &mut random)
                     .unwrap()
                     .enter(0),
             );
@@ -147,7 +139,7 @@ mod tests {
     #[test]
     fn those_left_out_get_nothing_until_they_are_all_there_is() {
         let replicas = replicas(10);
-        let (now, mut random) = (Instant::now(), fastrand::Rng::with_seed(3));
+        let (now, mut random) = (a_moment(), fastrand::Rng::with_seed(3));
         let mut drawn = |avoid| -> Vec<u64> {
             let pick = |_| pick(&replicas, 0, avoid, now, &mut random).unwrap().id;
             (0..200).map(pick).collect()

@@ -72,6 +72,12 @@ impl Outlier {
     }
 }
 
+/// Some point in time, for tests that have no clock of their own.
+#[cfg(test)]
+pub(crate) fn a_moment() -> Instant {
+    Instant::now()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
