@@ -22,6 +22,8 @@ pub(crate) struct Fields<'b> {
     pub(crate) upgrade_option: bool,
     /// There is an `Upgrade` field.
     pub(crate) upgrade_field: bool,
+    /// `TE` lists `trailers`.
+    pub(crate) te_trailers: bool,
     pub(crate) expect_continue: bool,
     pub(crate) expect_unknown: bool,
     /// The value of the `Connection` line that names other fields; empty without one.
@@ -32,6 +34,10 @@ impl<'b> Fields<'b> {
     /// Takes in one field line. The length of the name decides first: most names match none.
     pub(crate) fn read(&mut self, name: &'b [u8], value: &'b [u8]) -> Result<(), Error> {
         match name.len() {
+            2 if name.eq_ignore_ascii_case(b"te") => {
+                self.te_trailers |=
+                    list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+            }
             4 if name.eq_ignore_ascii_case(b"host") => {
                 self.host_repeated |= self.host.replace(value).is_some();
             }

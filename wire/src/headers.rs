@@ -67,8 +67,8 @@ impl<'b> Headers<'b> {
     }
 
     /// Is this a field for the other end of this connection, not for whom the message goes on to?
-    /// These are `Connection`, `Keep-Alive`, `Proxy-*` of one hop, `TE`, `Trailer`,
-    /// `Transfer-Encoding`, `Upgrade`, and every name that `Connection` lists (RFC 9110 §7.6.1).
+    /// These are `Connection`, `Keep-Alive`, `Proxy-*` of one hop, `TE`, `Transfer-Encoding`,
+    /// `Upgrade`, and every name that `Connection` lists (RFC 9110 §7.6.1).
     ///
     /// `Content-Length` and `Host` never are: a head whose `Connection` lists one of them is
     /// refused, since dropping it would change where the message ends or whom it is for.
@@ -161,7 +161,7 @@ impl<'b> Iterator for Iter<'b> {
 pub(crate) fn is_hop_by_hop_by_nature(name: &[u8]) -> bool {
     let candidates: &[&[u8]] = match name.len() {
         2 => &[b"te"],
-        7 => &[b"upgrade", b"trailer"],
+        7 => &[b"upgrade"],
         10 => &[b"connection", b"keep-alive"],
         16 => &[b"proxy-connection"],
         17 => &[b"transfer-encoding"],

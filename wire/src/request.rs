@@ -29,6 +29,8 @@ pub struct RequestHead<'b> {
     pub framing: Framing,
     /// May another request follow on this connection (RFC 9112 §9.3)?
     pub keep_alive: bool,
+    /// The client takes trailers (`TE: trailers`, RFC 9110 §10.1.4).
+    pub te_trailers: bool,
     /// The client waits for a 100 before it sends the body. Not set where no body follows or the
     /// version is 1.0 (RFC 9110 §10.1.1).
     pub expect_continue: bool,
@@ -128,6 +130,7 @@ fn conclude<'b>(
         headers,
         framing,
         keep_alive: version.keeps_alive(fields.close, fields.keep_alive),
+        te_trailers: fields.te_trailers && is_http11,
         expect_continue: fields.expect_continue && is_http11 && !framing.is_empty(),
         upgrade: fields.upgrade_option && fields.upgrade_field && is_http11,
         host,

@@ -32,6 +32,10 @@ pub(crate) fn encode_request(
     if let Some(protocol) = call.offered_protocol() {
         encode::header(out, "Connection", "Upgrade");
         encode::header(out, "Upgrade", protocol);
+    } else if head.te_trailers {
+        // They go through, so the client's word holds for us as well.
+        encode::header(out, "Connection", "TE");
+        encode::header(out, "TE", "trailers");
     }
     extend_list(out, call, "X-Forwarded-For", client.address.as_bytes());
     if let Some(host) = head.host {

@@ -6,7 +6,6 @@ use tests::{Driver, Gateway, Upstream, hold_for, http::request_bytes, under_each
 
 under_each_driver! {
     a_function_learns_who_called
-    headers_of_one_connection_stay_on_it
     the_callers_id_is_kept_and_an_answer_names_it
     answers_without_a_body_have_none
     lengths_and_chunks_pass_both_ways
@@ -72,35 +71,6 @@ fn a_function_learns_who_called(driver: Driver) {
     assert_eq!(seen.header("x-forwarded-host"), Some("evil, test"));
     assert_eq!(seen.header("x-forwarded-proto"), Some("https, http"));
     assert_ne!(seen.header("x-start-time"), Some("1"));
-}
-
-fn headers_of_one_connection_stay_on_it(driver: Driver) {
-    let upstream = Upstream::answering(
-        "HTTP/1.1 200 OK\r\nConnection: x-private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n\
-         Proxy-Authenticate: Basic\r\nX-Public: 2\r\nContent-Length: 2\r\n\r\nok",
-    );
-    let gateway = serving(driver, &upstream);
-    let headers = "Connection: x-mine, keep-alive\r\nX-Mine: 1\r\nKeep-Alive: 9\r\nTE: trailers\r\n\
-                   Upgrade: websocket\r\nProxy-Connection: keep-alive\r\nX-Yours: 2\r\n";
-    let answer = gateway
-        .connect()
-        .request("GET", "/function/f", headers, b"");
-    let seen = upstream.last();
-    for dropped in [
-        "connection",
-        "x-mine",
-        "keep-alive",
-        "te",
-        "upgrade",
-        "proxy-connection",
-    ] {
-        assert_eq!(seen.header(dropped), None, "{dropped}: {}", seen.head);
-    }
-    assert_eq!(seen.header("x-yours"), Some("2"));
-    for dropped in ["connection", "x-private", "keep-alive"] {
-        assert_eq!(answer.head.header(dropped), None, "{dropped}");
-    }
-    assert_eq!(answer.head.header("x-public"), Some("2"));
 }
 
 fn the_callers_id_is_kept_and_an_answer_names_it(driver: Driver) {

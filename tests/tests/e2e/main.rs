@@ -5,6 +5,7 @@
 //! - `routing`: which path and method reaches whom.
 //! - `forwarding`: what a function and a client see of each other, header by header and byte by byte.
 //! - `errors`: every status that the gateway gives by itself.
+//! - `hop_by_hop`: fields that are for one connection only.
 //! - `limits`: those that a user can set.
 //! - `bodies`: large ones, both ways, with bounded memory.
 //! - `concurrency`: many clients at once, spread over replicas.
@@ -29,6 +30,7 @@ mod drivers;
 mod durability;
 mod errors;
 mod forwarding;
+mod hop_by_hop;
 mod limits;
 mod local_provider;
 mod logs;

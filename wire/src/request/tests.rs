@@ -225,6 +225,22 @@ fn expectations_and_upgrades_count_only_where_they_can() {
 }
 
 #[test]
+fn a_client_that_takes_trailers_says_so() {
+    for (version, te, takes) in [
+        ("1.1", "TE: trailers\r\n", true),
+        ("1.1", "te: deflate;q=0.5, Trailers\r\n", true),
+        ("1.1", "TE: gzip\r\nTE: trailers\r\n", true),
+        ("1.1", "TE: trailers;q=1\r\n", false),
+        ("1.1", "TE:\r\n", false),
+        ("1.1", "", false),
+        ("1.0", "TE: trailers\r\n", false),
+    ] {
+        let input = format!("GET / HTTP/{version}\r\nHost: a\r\n{te}\r\n");
+        assert_eq!(accept(input.as_bytes()).te_trailers, takes, "{input:?}");
+    }
+}
+
+#[test]
 fn one_empty_line_before_a_request_is_skipped_and_counted() {
     let input = b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let Ok(Parsed::Complete { len, .. }) = parse_request(input, &Limits::DEFAULT) else {
