@@ -1,15 +1,13 @@
 //! Fields that are for one connection only (RFC 9110, 7.6.1): which stay on it, and which are said
 //! anew on the next.
 
-use tests::{Builder, Driver, Gateway, Upstream, under_each_driver};
+use tests::{Driver, Upstream, under_each_driver};
+
+use crate::forwarding::serving;
 
 under_each_driver! {
     headers_of_one_connection_stay_on_it
     a_client_that_takes_trailers_says_so_to_the_function
-}
-
-fn serving(driver: Driver, upstream: &Upstream) -> Gateway {
-    Builder::new(driver).serving("f", upstream).start()
 }
 
 fn headers_of_one_connection_stay_on_it(driver: Driver) {
