@@ -66,7 +66,7 @@ impl Default for Limits {
             headers_max: 100,
             target_bytes_max: 16 * 1024,
             body_bytes_max: None,
-            // About 40 MB while they are idle.
+            // About 300 MB while they are idle.
             connections_max: 20_000,
             connections_per_peer_max: None,
             requests_per_connection_max: None,
