@@ -3,10 +3,12 @@
 //! What it does not do: spawn. The loser is dropped where the caller's future lives.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
 };
+
+use pin_project_lite::pin_project;
 
 /// Which of two futures ended first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,18 +19,35 @@ pub enum Either<A, B> {
     Second(B),
 }
 
+pin_project! {
+    /// What [`race`] makes. Not an `async fn`: that would keep each future twice, as an argument and
+    /// where it is pinned, and with races in races a connection would take several times the memory.
+    #[derive(Debug)]
+    #[must_use = "a race is run by awaiting it"]
+    pub struct Race<A, B> {
+        #[pin]
+        first: A,
+        #[pin]
+        second: B,
+    }
+}
+
 /// Waits for `first` or `second`; when both are ready, `first` wins. The other one is dropped.
 ///
 /// Dropping a [`crate::Receiver::recv`] that has not ended may lose bytes that had arrived: race
 /// it only against something after which the connection is not read any more.
-pub async fn race<A: Future, B: Future>(first: A, second: B) -> Either<A::Output, B::Output> {
-    let mut first = pin!(first);
-    let mut second = pin!(second);
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = first.as_mut().poll(cx) {
+pub const fn race<A: Future, B: Future>(first: A, second: B) -> Race<A, B> {
+    Race { first, second }
+}
+
+impl<A: Future, B: Future> Future for Race<A, B> {
+    type Output = Either<A::Output, B::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.first.poll(cx) {
             return Poll::Ready(Either::First(output));
         }
-        second.as_mut().poll(cx).map(Either::Second)
-    })
-    .await
+        this.second.poll(cx).map(Either::Second)
+    }
 }

@@ -47,7 +47,7 @@ mod timer;
 
 pub use bell::{Bell, Ringer, bell};
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkMut};
-pub use combine::{Either, race};
+pub use combine::{Either, Race, race};
 pub use driver::{Driver, DriverChoice, DriverKind, SelectError};
 pub use endpoint::Endpoint;
 pub use fd::{Readiness, inherited_listener, inherited_pipe};

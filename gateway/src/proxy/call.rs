@@ -48,7 +48,7 @@ pub(crate) struct Call<'a> {
     /// `X-Start-Time`: nanoseconds since the epoch.
     pub(crate) start_time_ns: u64,
     /// Who is to answer, once that is known.
-    pub(crate) route: Option<Route<'a>>,
+    route: Option<Route<'a>>,
     /// Whether the connection is to go on after this request, as far as the head says and the
     /// gateway allows.
     pub(crate) keep_alive: bool,
@@ -87,6 +87,12 @@ impl<'a> Call<'a> {
             asked_limit,
             deadline: None,
         }
+    }
+
+    /// Says who is to answer.
+    pub(crate) fn on(&mut self, route: Route<'a>) -> &mut Self {
+        self.route = Some(route);
+        self
     }
 
     /// Lets the time for the whole call run, which began at `begun`.

@@ -16,7 +16,7 @@ use crate::{
     limits::Limits,
     proxy::{self, Attempt, Call, Failed},
     reply::{Form, encode_failure, wants_json},
-    route::{Route, route},
+    route::route,
     snapshot::{Function, Snapshot},
 };
 
@@ -75,32 +75,42 @@ async fn exchange(
     is_last: bool,
     rest: Chunk,
 ) -> Next {
-    let begun = Instant::now();
     let _in_flight = worker.cells.hold(|cells| &cells.requests_in_flight);
     let mut call = Call::new(head, &mut worker.random.borrow_mut());
     call.keep_alive &= !is_last;
-
-    let route = match route(head) {
-        Ok(route) => route,
-        Err(failure) => return refuse(worker, client, &call, &failure, rest).await,
+    let delivered = match route(head) {
+        Ok(route) => deliver(worker, client, call.on(route), &rest).await,
+        Err(failure) => Err(failure),
     };
-    call.route = Some(route);
+    match delivered {
+        Ok(next) => next,
+        Err(failure) => refuse(worker, client, &call, &failure, rest).await,
+    }
+}
 
+/// Brings a request to a replica of its function, and the answer back. A failure is what the
+/// client is still to be told.
+async fn deliver(
+    worker: &Worker,
+    client: &mut Client,
+    call: &mut Call<'_>,
+    rest: &Chunk,
+) -> Result<Next, Failure> {
+    let begun = Instant::now();
     let mut attempt = Attempt::default();
     let mut is_first = true;
     loop {
         // Anew for each attempt: the replica that failed may be gone from the newest routes.
         let routes = worker.routes();
-        let Some(function) = find(&routes, &route) else {
-            return refuse(worker, client, &call, &Failure::UnknownFunction, rest).await;
-        };
+        let function = find(&routes, call).ok_or(Failure::UnknownFunction)?;
         let counters = function.counters.on(worker.core);
+        let failed = |failure: Failure| {
+            counters.end(failure.status(), begun.elapsed());
+            failure
+        };
         if std::mem::replace(&mut is_first, false) {
             counters.begin();
-            if let Err(failure) = admit(&mut call, function, begun, &worker.limits) {
-                counters.end(failure.status(), begun.elapsed());
-                return refuse(worker, client, &call, &failure, rest).await;
-            }
+            admit(call, function, begun, &worker.limits).map_err(failed)?;
         }
         let picked = balance::pick(
             &function.replicas,
@@ -110,9 +120,7 @@ async fn exchange(
             &mut worker.random.borrow_mut(),
         );
         let Some(replica) = picked else {
-            let failure = attempt.last_failure().unwrap_or(Failure::NoReplica);
-            counters.end(failure.status(), begun.elapsed());
-            return refuse(worker, client, &call, &failure, rest).await;
+            return Err(failed(attempt.last_failure().unwrap_or(Failure::NoReplica)));
         };
         let flight = replica.enter(worker.core);
         if !worker.are_current(&routes) {
@@ -120,28 +128,28 @@ async fn exchange(
             continue;
         }
 
-        let to = (function, &flight);
-        let forwarding = proxy::forward(worker, client, &call, to, rest.clone());
-        let forwarded = match race(forwarding, call.overdue()).await {
-            Either::First(forwarded) => forwarded,
-            Either::Second(failure) => Err(Failed::overdue(failure, client.answer_begun.get())),
-        };
-        let failed = match forwarded {
-            Ok(answered) => {
+        let broken = match race(
+            proxy::forward(worker, client, call, (function, &flight), rest.clone()),
+            call.overdue(),
+        )
+        .await
+        {
+            Either::First(Ok(answered)) => {
                 counters.end(answered.status, begun.elapsed());
-                return answered.next;
+                return Ok(answered.next);
             }
-            Err(failed) => failed,
+            Either::First(Err(broken)) => broken,
+            Either::Second(failure) => Failed::overdue(failure, client.answer_begun.get()),
         };
-        match attempt.may_try_again(failed, &call, &rest, replica.id) {
+        match attempt.may_try_again(broken, call, rest, replica.id) {
             Ok(()) => worker.cells.retries.add_one(),
-            Err(failed) => {
-                counters.end(failed.failure.status(), begun.elapsed());
-                if failed.answer_begun {
-                    worker.cells.failed(failed.failure.reason());
-                    return Next::Close;
+            Err(last) => {
+                let failure = failed(last.failure);
+                if last.answer_begun {
+                    worker.cells.failed(failure.reason());
+                    return Ok(Next::Close);
                 }
-                return refuse(worker, client, &call, &failed.failure, rest).await;
+                return Err(failure);
             }
         }
     }
@@ -161,11 +169,11 @@ fn admit(
     }
 }
 
-/// Who answers for a route.
-fn find<'s>(routes: &'s Snapshot, route: &Route<'_>) -> Option<&'s Function> {
-    match route {
-        Route::Function { name, .. } => routes.functions.get(*name).map(|function| &**function),
-        Route::Control => Some(&routes.control),
+/// Who answers a call.
+fn find<'s>(routes: &'s Snapshot, call: &Call<'_>) -> Option<&'s Function> {
+    match call.function() {
+        Some(name) => routes.functions.get(name).map(|function| &**function),
+        None => Some(&routes.control),
     }
 }
 
