@@ -11,15 +11,10 @@ use std::{
     time::Duration,
 };
 
+use conduit::{Pump, Side, tunnel};
 use net::{Chunk, Either, race};
 
-use super::{
-    Answered, Call, Failed, Sent,
-    answer::Answering,
-    body::Pump,
-    tunnel::{Side, tunnel},
-    upload::Near,
-};
+use super::{Answered, Call, Failed, Sent, answer::Answering, upload::Near};
 use crate::{
     pool::Upstream,
     snapshot::Replica,
