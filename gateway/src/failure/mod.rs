@@ -156,3 +156,13 @@ impl Failure {
         matches!(self, Self::ClientGone | Self::ClientStalled(_))
     }
 }
+
+impl From<conduit::BodyError> for Failure {
+    /// For the body of a request; an answer's is the replica's fault.
+    fn from(error: conduit::BodyError) -> Self {
+        match error {
+            conduit::BodyError::Malformed(error) => Self::Malformed(error),
+            conduit::BodyError::TooLarge(bytes_max) => Self::BodyTooLarge(bytes_max),
+        }
+    }
+}

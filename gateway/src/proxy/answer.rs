@@ -2,12 +2,12 @@
 
 use std::{cell::Cell, io, time::Duration};
 
+use conduit::{BodyError, Pump, Reframe};
 use net::{Chunk, ChunkMut, Either, Receiver, Sender, Timer, race};
 use wire::{Framing, Parsed, ResponseHead, Version};
 
 use super::{
     Call,
-    body::{Pump, Reframe},
     head::{Dress, encode_answer, encode_interim, encode_switch},
     relay::Progress,
 };
@@ -190,9 +190,9 @@ impl Answering<'_> {
 }
 
 /// What the codec found wrong in an answer is the replica's doing.
-fn as_answers_fault(failure: Failure) -> Failure {
-    match failure {
-        Failure::Malformed(error) => Failure::BadAnswer(error),
-        other => other,
+fn as_answers_fault(error: BodyError) -> Failure {
+    match error {
+        BodyError::Malformed(error) => Failure::BadAnswer(error),
+        too_large @ BodyError::TooLarge(_) => too_large.into(),
     }
 }

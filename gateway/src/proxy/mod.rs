@@ -1,20 +1,19 @@
 //! The far side of a request: a connection to the replica, the request on its way there, the
 //! answer on its way back, both at the same time.
 //!
-//! `call` is what is known of the request, `head` writes both heads anew, `body` moves bodies,
-//! `connect` gets a connection, `relay` runs the two directions (`upload` and `answer`), `retry`
-//! says whether a failure may be tried again, `tunnel` takes over after a switch of protocols.
+//! `call` is what is known of the request, `head` writes both heads anew, `connect` gets a
+//! connection, `relay` runs the two directions (`upload` and `answer`), `retry` says whether a
+//! failure may be tried again. Bodies, and a tunnel after a switch of protocols, are in `conduit`.
 
 mod answer;
-mod body;
 mod call;
 mod connect;
 mod head;
 mod relay;
 mod retry;
-mod tunnel;
 mod upload;
 
+use conduit::{Pump, Reframe};
 use net::{Chunk, ChunkMut};
 use wire::encode::CONTINUE;
 
@@ -25,7 +24,6 @@ use crate::{
     worker::{Client, Next, Worker},
 };
 
-use body::{Pump, Reframe};
 pub(crate) use call::Call;
 use call::CallId;
 use relay::{Far, Request};
@@ -70,7 +68,9 @@ pub(crate) async fn forward(
     );
     let mut out = ChunkMut::new();
     head::encode_request(&mut out, call, client, replica);
-    let first = pump.take(&mut rest).map_err(Failed::before_sending)?;
+    let first = pump
+        .take(&mut rest)
+        .map_err(|error| Failed::before_sending(error.into()))?;
     let whole_in_one_write = first.len() <= out.room();
     if whole_in_one_write {
         out.extend_from_slice(&first);

@@ -11,15 +11,10 @@ use std::{
     time::Duration,
 };
 
+use conduit::{Ended, Pump, Side, tunnel};
 use net::{Chunk, Either, race};
 
-use super::{
-    Answered, Call, Failed,
-    answer::Answering,
-    body::Pump,
-    tunnel::{Ended, Side, tunnel},
-    upload::Near,
-};
+use super::{Answered, Call, Failed, answer::Answering, upload::Near};
 use crate::{
     failure::Reason,
     pool::Upstream,

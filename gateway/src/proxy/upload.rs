@@ -56,7 +56,7 @@ impl Near<'_> {
             }
             piece = match pump.take(&mut rest) {
                 Ok(piece) => piece,
-                Err(failure) => return failure,
+                Err(error) => return error.into(),
             };
         }
         self.progress.behind_request.replace(Some(rest));

@@ -9,29 +9,28 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use net::{Chunk, Either, Receiver, Sender, Timer, race};
 
 /// One side of a tunnel.
-pub(super) struct Side<'a> {
-    pub(super) receiver: &'a mut Receiver,
-    pub(super) sender: &'a mut Sender,
+#[derive(Debug)]
+pub struct Side<'a> {
+    /// Reads from it.
+    pub receiver: &'a mut Receiver,
+    /// Writes to it.
+    pub sender: &'a mut Sender,
     /// Read from it before the switch, and to be passed on first.
-    pub(super) unread: Chunk,
+    pub unread: Chunk,
 }
 
 /// Why a tunnel ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub enum Ended {
     /// Both directions have.
     Finished,
     /// Nothing has moved for the idle limit.
     Idle,
 }
 
-/// Moves bytes until both directions have ended or both have been silent for `idle_limit`.
-pub(super) async fn tunnel(
-    near: Side<'_>,
-    far: Side<'_>,
-    timer: &Timer,
-    idle_limit: Duration,
-) -> Ended {
+/// Moves bytes until both directions have ended or both have been silent for `idle_limit`, for which
+/// it sets `timer`.
+pub async fn tunnel(near: Side<'_>, far: Side<'_>, timer: &Timer, idle_limit: Duration) -> Ended {
     timer.set(idle_limit);
     let mut there = pin!(copy(
         near.receiver,

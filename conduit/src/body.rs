@@ -3,16 +3,25 @@
 //! Bytes are handed on in the buffers in which they came. Only an answer that ends with its
 //! connection is copied, to be put into chunks.
 //!
-//! What it does not do: read or write; `relay` does.
+//! What it does not do: read or write; its user does.
 
 use net::{Chunk, ChunkMut};
 use wire::{BodyDecoder, Framing, encode};
 
-use crate::failure::Failure;
+/// Why a body cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It breaks RFC 9112, or has ended too early.
+    #[error("{0}")]
+    Malformed(wire::Error),
+    /// Its payload is over the limit, in bytes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+}
 
 /// In what form a body goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reframe {
+pub enum Reframe {
     /// As it came, chunk framing included.
     Keep,
     /// Without the chunk framing in which it came.
@@ -23,7 +32,7 @@ pub(crate) enum Reframe {
 
 /// The state of one body.
 #[derive(Debug)]
-pub(crate) struct Pump {
+pub struct Pump {
     decoder: BodyDecoder,
     reframe: Reframe,
     payload_bytes_max: u64,
@@ -32,7 +41,10 @@ pub(crate) struct Pump {
 }
 
 impl Pump {
-    pub(crate) fn new(framing: Framing, reframe: Reframe, payload_bytes_max: Option<u64>) -> Self {
+    /// For a body that comes with `framing`. More than `payload_bytes_max` bytes of payload are an
+    /// error.
+    #[must_use]
+    pub fn new(framing: Framing, reframe: Reframe, payload_bytes_max: Option<u64>) -> Self {
         Self {
             decoder: BodyDecoder::new(framing),
             reframe,
@@ -42,13 +54,17 @@ impl Pump {
     }
 
     /// Whether all of the body has been taken.
-    pub(crate) fn is_done(&self) -> bool {
+    #[must_use]
+    pub fn is_done(&self) -> bool {
         self.ended || self.decoder.is_done()
     }
 
     /// Takes what belongs to the body from the front of `unread`, in the form in which it goes on:
     /// all of it, or for [`Reframe::Bare`] up to the end of a chunk.
-    pub(crate) fn take(&mut self, unread: &mut Chunk) -> Result<Chunk, Failure> {
+    ///
+    /// # Errors
+    /// [`BodyError`]; what belongs to the body cannot be known any more then.
+    pub fn take(&mut self, unread: &mut Chunk) -> Result<Chunk, BodyError> {
         if self.is_done() {
             return Ok(Chunk::default());
         }
@@ -57,11 +73,11 @@ impl Pump {
                 let step = self
                     .decoder
                     .decode_raw(unread)
-                    .map_err(Failure::Malformed)?;
+                    .map_err(BodyError::Malformed)?;
                 unread.split_to(step.consumed)
             }
             Reframe::Bare => {
-                let step = self.decoder.decode(unread).map_err(Failure::Malformed)?;
+                let step = self.decoder.decode(unread).map_err(BodyError::Malformed)?;
                 let piece = unread.slice(step.data);
                 unread.advance(step.consumed);
                 piece
@@ -70,20 +86,23 @@ impl Pump {
                 let step = self
                     .decoder
                     .decode_raw(unread)
-                    .map_err(Failure::Malformed)?;
+                    .map_err(BodyError::Malformed)?;
                 let payload = unread.split_to(step.consumed);
                 in_a_chunk(&payload)
             }
         };
         if self.decoder.payload_bytes() > self.payload_bytes_max {
-            return Err(Failure::BodyTooLarge(self.payload_bytes_max));
+            return Err(BodyError::TooLarge(self.payload_bytes_max));
         }
         Ok(piece)
     }
 
     /// The connection has ended: was that the end of the body? Gives what is still to be sent.
-    pub(crate) fn end(&mut self) -> Result<Chunk, Failure> {
-        self.decoder.finish_on_eof().map_err(Failure::Malformed)?;
+    ///
+    /// # Errors
+    /// [`BodyError::Malformed`] where more was to come.
+    pub fn end(&mut self) -> Result<Chunk, BodyError> {
+        self.decoder.finish_on_eof().map_err(BodyError::Malformed)?;
         self.ended = true;
         Ok(match self.reframe {
             Reframe::Chunks => Chunk::copied(encode::LAST_CHUNK),
@@ -108,7 +127,7 @@ fn in_a_chunk(payload: &[u8]) -> Chunk {
 mod tests {
     use super::*;
 
-    fn all(mut pump: Pump, bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Failure> {
+    fn all(mut pump: Pump, bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), BodyError> {
         let mut unread = Chunk::copied(bytes);
         let mut out = Vec::new();
         while !pump.is_done() {
@@ -148,17 +167,13 @@ mod tests {
     #[test]
     fn a_body_cut_short_is_an_error() {
         let pump = Pump::new(Framing::Length(10), Reframe::Keep, None);
-        let failure = all(pump, b"hello").unwrap_err();
-        assert!(matches!(
-            failure,
-            Failure::Malformed(wire::Error::Truncated)
-        ));
+        let error = all(pump, b"hello").unwrap_err();
+        assert_eq!(error, BodyError::Malformed(wire::Error::Truncated));
     }
 
     #[test]
     fn a_body_over_the_limit_is_refused_when_it_gets_there() {
         let pump = Pump::new(Framing::Chunked, Reframe::Keep, Some(10));
-        let failure = all(pump, CHUNKED).unwrap_err();
-        assert_eq!(failure.status(), 413);
+        assert_eq!(all(pump, CHUNKED), Err(BodyError::TooLarge(10)));
     }
 }

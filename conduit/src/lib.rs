@@ -1,0 +1,18 @@
+//! What a proxy moves from one connection to another: bodies and tunnels.
+//!
+//! Gateway and watchdog are both proxies, and where a body ends, or in what form it goes on, must
+//! not be written twice: the one that is wrong would let requests be smuggled past the other.
+//!
+//! - [`Pump`]: which of the bytes that came belong to a body, and in what form ([`Reframe`]) they go
+//!   on.
+//! - [`tunnel`]: both directions of a connection that has switched protocols.
+//!
+//! What it does not do: write heads, choose a server, keep connections or decide what a client is
+//! told; its users differ in these.
+#![forbid(unsafe_code)]
+
+mod body;
+mod tunnel;
+
+pub use body::{BodyError, Pump, Reframe};
+pub use tunnel::{Ended, Side, tunnel};
