@@ -49,7 +49,7 @@ pub(crate) struct Serve {
     threads: Option<NonZeroUsize>,
     /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll
     #[arg(long, value_name = "DRIVER", default_value = "auto",
-          value_parser = ["auto", "io_uring", "epoll"])]
+          value_parser = ["auto", "io_uring", "monoio-uring", "epoll"])]
     driver: String,
     /// Serve a server that already runs as a function: NAME=http://HOST:PORT or NAME=unix:PATH
     /// (repeatable; one name several times makes replicas)

@@ -15,6 +15,8 @@ pub enum DriverChoice {
     Auto,
     /// io_uring or an error.
     Uring,
+    /// monoio's io_uring driver or an error: for comparison.
+    MonoioUring,
     /// epoll.
     Epoll,
 }
@@ -25,10 +27,11 @@ impl FromStr for DriverChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            "io_uring" => Ok(Self::Uring),
+            "io_uring" | "ring" => Ok(Self::Uring),
+            "monoio-uring" => Ok(Self::MonoioUring),
             "epoll" => Ok(Self::Epoll),
             other => Err(format!(
-                "unknown driver '{other}': use auto, io_uring or epoll"
+                "unknown driver '{other}': use auto, io_uring, monoio-uring or epoll"
             )),
         }
     }
@@ -37,8 +40,10 @@ impl FromStr for DriverChoice {
 /// What runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriverKind {
-    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN.
+    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN, under our own executor.
     Uring,
+    /// The same under monoio's.
+    MonoioUring,
     /// One epoll instance per core, edge-triggered.
     Epoll,
 }
@@ -47,6 +52,7 @@ impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Uring => "io_uring",
+            Self::MonoioUring => "monoio-uring",
             Self::Epoll => "epoll",
         })
     }
@@ -70,7 +76,7 @@ impl Driver {
     /// Chooses the driver by trying to set up a ring like those that the workers will use.
     ///
     /// # Errors
-    /// Only for [`DriverChoice::Uring`] where the kernel refuses it.
+    /// Only where io_uring was asked for and the kernel refuses it.
     pub fn select(choice: DriverChoice) -> Result<Self, SelectError> {
         if choice == DriverChoice::Epoll {
             return Ok(Self {
@@ -78,13 +84,17 @@ impl Driver {
                 reason: "epoll was asked for".to_owned(),
             });
         }
+        let kind = match choice {
+            DriverChoice::MonoioUring => DriverKind::MonoioUring,
+            _ => DriverKind::Uring,
+        };
         match (probe_uring(), choice) {
             (Ok(()), _) => Ok(Self {
-                kind: DriverKind::Uring,
+                kind,
                 reason: "the kernel allows io_uring with single issuer and deferred task run"
                     .to_owned(),
             }),
-            (Err(why), DriverChoice::Uring) => Err(SelectError(why)),
+            (Err(why), DriverChoice::Uring | DriverChoice::MonoioUring) => Err(SelectError(why)),
             (Err(why), _) => Ok(Self {
                 kind: DriverKind::Epoll,
                 reason: format!("io_uring cannot be used: {why}"),
@@ -93,11 +103,9 @@ impl Driver {
     }
 }
 
-/// The ring flags of every worker. DEFER_TASKRUN (Linux 6.1) runs completions only when the
-/// thread asks for them, which halved the cost of wake-ups in measurements; a ring without it
-/// is slower than epoll, so such a kernel gets epoll.
-pub(crate) fn ring_builder() -> io_uring::Builder {
-    let mut builder = io_uring::IoUring::builder();
+/// The ring flags for monoio, those of our own back end as far as that version knows them.
+pub(crate) fn ring_builder() -> monoio_io_uring::Builder {
+    let mut builder = monoio_io_uring::IoUring::builder();
     builder
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -111,24 +119,19 @@ pub(crate) fn ring_builder() -> io_uring::Builder {
 pub(crate) const RING_ENTRIES: u32 = 1024;
 
 /// The operations that the back end uses, by name and opcode.
-const OPERATIONS: [(&str, u8); 8] = {
-    use io_uring::opcode::{Accept, AsyncCancel, Close, Connect, PollAdd, Recv, Send, Timeout};
+const OPERATIONS: [(&str, u8); 5] = {
+    use io_uring::opcode::{AsyncCancel, Connect, PollAdd, RecvMulti, Send};
     [
-        ("accept", Accept::CODE),
         ("async cancel", AsyncCancel::CODE),
-        ("close", Close::CODE),
         ("connect", Connect::CODE),
         ("poll", PollAdd::CODE),
-        ("receive", Recv::CODE),
+        ("receive", RecvMulti::CODE),
         ("send", Send::CODE),
-        ("timeout", Timeout::CODE),
     ]
 };
 
 fn probe_uring() -> Result<(), String> {
-    let ring = ring_builder()
-        .build(RING_ENTRIES)
-        .map_err(|error| explain(&error))?;
+    let ring = crate::ring::build(RING_ENTRIES).map_err(|error| explain(&error))?;
     let mut probe = io_uring::Probe::new();
     ring.submitter()
         .register_probe(&mut probe)
@@ -192,6 +195,6 @@ mod tests {
     #[test]
     fn an_unknown_driver_is_refused_with_the_known_ones() {
         let error = DriverChoice::from_str("kqueue").unwrap_err();
-        assert!(error.contains("auto, io_uring or epoll"), "{error}");
+        assert!(error.contains("auto, io_uring, monoio-uring or epoll"), "{error}");
     }
 }

@@ -6,20 +6,30 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    rc::Rc,
 };
 
 use monoio::buf::{IoBuf, IoBufMut};
 
-use crate::{Chunk, ChunkMut, runtime::wants_nonblocking};
+use crate::{
+    Chunk, ChunkMut, ring,
+    runtime::{BackEnd, back_end, wants_nonblocking},
+};
 
 /// Waits until a descriptor that is no socket (a pipe, pidfd, signalfd) can be read or written.
 ///
 /// Reading and writing it is the caller's business; this only tells when to try.
 #[derive(Debug)]
 pub struct Readiness {
+    inner: Polled,
+}
+
+#[derive(Debug)]
+enum Polled {
+    Ring(Rc<OwnedFd>),
     /// Not a Unix stream: the type is borrowed for its `readable` and `writable`, which are a
     /// poll operation and work on every pollable descriptor. No socket operation is ever made.
-    inner: monoio::net::UnixStream,
+    Monoio(monoio::net::UnixStream),
 }
 
 impl Readiness {
@@ -29,11 +39,16 @@ impl Readiness {
     /// When the descriptor cannot be polled (a regular file under epoll).
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         set_nonblocking(fd.as_fd())?;
+        if back_end() == BackEnd::Ring {
+            return Ok(Self {
+                inner: Polled::Ring(Rc::new(fd)),
+            });
+        }
         // SAFETY: the descriptor is open and owned, and `into_raw_fd` hands that ownership on.
         // That it is not a Unix socket is harmless: see `inner`.
         let stream = unsafe { std::os::unix::net::UnixStream::from_raw_fd(fd.into_raw_fd()) };
         Ok(Self {
-            inner: monoio::net::UnixStream::from_std(stream)?,
+            inner: Polled::Monoio(monoio::net::UnixStream::from_std(stream)?),
         })
     }
 
@@ -42,7 +57,10 @@ impl Readiness {
     /// # Errors
     /// What poll(2) answered.
     pub async fn readable(&self) -> io::Result<()> {
-        self.inner.readable(false).await
+        match &self.inner {
+            Polled::Ring(fd) => ring::readable(fd).await,
+            Polled::Monoio(stream) => stream.readable(false).await,
+        }
     }
 
     /// Waits until a write would not block.
@@ -50,7 +68,10 @@ impl Readiness {
     /// # Errors
     /// What poll(2) answered.
     pub async fn writable(&self) -> io::Result<()> {
-        self.inner.writable(false).await
+        match &self.inner {
+            Polled::Ring(fd) => ring::writable(fd).await,
+            Polled::Monoio(stream) => stream.writable(false).await,
+        }
     }
 
     /// Reads what is there, up to the room that `into` has left; 0 at the end of file.
@@ -83,7 +104,10 @@ impl Readiness {
 
 impl AsRawFd for Readiness {
     fn as_raw_fd(&self) -> RawFd {
-        self.inner.as_raw_fd()
+        match &self.inner {
+            Polled::Ring(fd) => fd.as_raw_fd(),
+            Polled::Monoio(stream) => stream.as_raw_fd(),
+        }
     }
 }
 

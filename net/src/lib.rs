@@ -40,6 +40,7 @@ mod endpoint;
 mod fd;
 mod listener;
 mod pipe;
+mod ring;
 mod runtime;
 mod signals;
 mod stream;

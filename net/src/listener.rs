@@ -13,9 +13,9 @@ use std::{
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::{
-    Stream,
+    Readiness, Stream,
     fd::{borrow_socket, set_nonblocking_if_needed},
-    runtime::wants_nonblocking,
+    runtime::{BackEnd, back_end, wants_nonblocking},
 };
 
 /// Connections that the kernel holds for us before we accept them (capped by
@@ -57,6 +57,11 @@ pub struct Listener {
 }
 
 enum Inner {
+    Ring {
+        socket: Socket,
+        readiness: Readiness,
+        is_tcp: bool,
+    },
     Tcp(monoio::net::TcpListener),
     Unix(monoio::net::UnixListener),
 }
@@ -64,6 +69,7 @@ enum Inner {
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.inner {
+            Inner::Ring { .. } => "Listener(ring)",
             Inner::Tcp(_) => "Listener(tcp)",
             Inner::Unix(_) => "Listener(unix)",
         })
@@ -76,8 +82,19 @@ impl Listener {
     /// # Errors
     /// When the socket is neither TCP nor Unix, or cannot be registered.
     pub fn new(socket: Socket) -> io::Result<Self> {
-        set_nonblocking_if_needed(socket.as_fd())?;
         let domain = socket.domain()?;
+        if back_end() == BackEnd::Ring {
+            let readiness = Readiness::new(socket.as_fd().try_clone_to_owned()?)?;
+            let is_tcp = domain != Domain::UNIX;
+            return Ok(Self {
+                inner: Inner::Ring {
+                    socket,
+                    readiness,
+                    is_tcp,
+                },
+            });
+        }
+        set_nonblocking_if_needed(socket.as_fd())?;
         let fd = OwnedFd::from(socket);
         let inner = if domain == Domain::UNIX {
             Inner::Unix(monoio::net::UnixListener::from_std(fd.into())?)
@@ -91,6 +108,7 @@ impl Listener {
     /// taken from the kernel and then forgotten, as a dropped one might be.
     pub fn stop(&self) {
         let fd = match &self.inner {
+            Inner::Ring { socket, .. } => socket.as_raw_fd(),
             Inner::Tcp(listener) => listener.as_raw_fd(),
             Inner::Unix(listener) => listener.as_raw_fd(),
         };
@@ -106,6 +124,24 @@ impl Listener {
     /// `ECONNABORTED` concerns only the connection that is gone.
     pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match &self.inner {
+            Inner::Ring {
+                socket,
+                readiness,
+                is_tcp,
+            } => loop {
+                match socket.accept() {
+                    Ok((stream, peer)) => {
+                        if *is_tcp {
+                            stream.set_tcp_nodelay(true)?;
+                        }
+                        return Ok((Stream::adopt(stream)?, peer.as_socket()));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        readiness.readable().await?
+                    }
+                    Err(error) => return Err(error),
+                }
+            },
             Inner::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 close_on_exec(stream.as_raw_fd(), &stream)?;

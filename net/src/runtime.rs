@@ -2,14 +2,14 @@
 //!
 //! What it does not do: move a task to another thread, or know what the tasks are for.
 
-use std::{future::Future, io};
+use std::{cell::Cell, future::Future, io};
 
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 
 use crate::{
     Driver, DriverKind,
     driver::{RING_ENTRIES, ring_builder},
-    timer,
+    ring, timer,
 };
 
 /// The executor and its driver. Make it on the thread that runs it: the ring has one issuer.
@@ -18,14 +18,16 @@ pub struct Runtime {
 }
 
 enum Inner {
-    Uring(monoio::Runtime<TimeDriver<IoUringDriver>>),
+    Ring(ring::RingRuntime),
+    MonoioUring(monoio::Runtime<TimeDriver<IoUringDriver>>),
     Epoll(monoio::Runtime<TimeDriver<LegacyDriver>>),
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.inner {
-            Inner::Uring(_) => DriverKind::Uring,
+            Inner::Ring(_) => DriverKind::Uring,
+            Inner::MonoioUring(_) => DriverKind::MonoioUring,
             Inner::Epoll(_) => DriverKind::Epoll,
         };
         f.debug_struct("Runtime").field("driver", &kind).finish()
@@ -39,7 +41,8 @@ impl Runtime {
     /// What io_uring_setup(2) or epoll_create(2) answered: no memory or no descriptors left.
     pub fn new(driver: &Driver) -> io::Result<Self> {
         let inner = match driver.kind {
-            DriverKind::Uring => Inner::Uring(
+            DriverKind::Uring => Inner::Ring(ring::RingRuntime::new()?),
+            DriverKind::MonoioUring => Inner::MonoioUring(
                 RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
                     .uring_builder(ring_builder())
                     .with_entries(RING_ENTRIES)
@@ -60,7 +63,11 @@ impl Runtime {
             main.await
         };
         match &mut self.inner {
-            Inner::Uring(runtime) => runtime.block_on(main),
+            Inner::Ring(runtime) => {
+                let _here = OnRing::new();
+                runtime.block_on(main)
+            }
+            Inner::MonoioUring(runtime) => runtime.block_on(main),
             Inner::Epoll(runtime) => runtime.block_on(main),
         }
     }
@@ -71,10 +78,51 @@ impl Runtime {
 /// # Panics
 /// Outside [`Runtime::block_on`].
 pub fn spawn(task: impl Future<Output = ()> + 'static) {
-    drop(monoio::spawn(task));
+    match back_end() {
+        BackEnd::Ring => ring::spawn(task),
+        BackEnd::Monoio => drop(monoio::spawn(task)),
+    }
+}
+
+/// Who runs the tasks of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BackEnd {
+    /// The room `ring`.
+    Ring,
+    /// monoio, with either driver.
+    Monoio,
+}
+
+thread_local! {
+    static ON_RING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread is on the ring as long as this is there.
+struct OnRing;
+
+impl OnRing {
+    fn new() -> Self {
+        ON_RING.set(true);
+        Self
+    }
+}
+
+impl Drop for OnRing {
+    fn drop(&mut self) {
+        ON_RING.set(false);
+    }
+}
+
+/// Who runs the tasks of this thread.
+pub(crate) fn back_end() -> BackEnd {
+    if ON_RING.get() {
+        BackEnd::Ring
+    } else {
+        BackEnd::Monoio
+    }
 }
 
 /// Whether the current thread's descriptors must be non-blocking (epoll) or not (io_uring).
 pub(crate) fn wants_nonblocking() -> bool {
-    monoio::utils::is_legacy()
+    back_end() == BackEnd::Monoio && monoio::utils::is_legacy()
 }

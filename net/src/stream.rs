@@ -9,7 +9,7 @@ use std::{
     io,
     mem::MaybeUninit,
     net::Shutdown,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     path::Path,
     rc::{Rc, Weak},
     time::Duration,
@@ -25,6 +25,8 @@ use crate::{
     Chunk, ChunkMut, Either, Endpoint, Timer,
     combine::race,
     fd::{Readiness, borrow_socket},
+    ring,
+    runtime::{self, BackEnd},
     timer::sleep,
 };
 
@@ -44,12 +46,45 @@ impl Stream {
     /// What connect(2) answered.
     pub async fn connect(to: &Endpoint) -> io::Result<Self> {
         match to {
+            Endpoint::Tcp(address) if runtime::back_end() == BackEnd::Ring => {
+                let kind = Type::STREAM.cloexec();
+                let socket = Socket::new(Domain::for_address(*address), kind, None)?;
+                socket.set_tcp_nodelay(true)?;
+                let socket = ring::Socket::new(socket.into());
+                socket.connect(SockAddr::from(*address)).await?;
+                Ok(Self::from_ring(socket))
+            }
             Endpoint::Tcp(address) => {
                 let stream = TcpStream::connect_addr(*address).await?;
                 stream.set_nodelay(true)?;
                 Ok(Self::from_tcp(stream))
             }
-            Endpoint::Unix(path) => Ok(Self::from_unix(connect_unix(path).await?)),
+            Endpoint::Unix(path) => Self::adopt(connect_unix(path).await?),
+        }
+    }
+
+    /// A socket that is connected, in the mode that the back end wants.
+    pub(crate) fn adopt(socket: Socket) -> io::Result<Self> {
+        let is_unix = socket.domain()? == Domain::UNIX;
+        let fd = OwnedFd::from(socket);
+        Ok(match runtime::back_end() {
+            BackEnd::Ring => Self::from_ring(ring::Socket::new(fd)),
+            BackEnd::Monoio if is_unix => Self::from_unix(UnixStream::from_std(fd.into())?),
+            BackEnd::Monoio => Self::from_tcp(TcpStream::from_std(fd.into())?),
+        })
+    }
+
+    fn from_ring(socket: Rc<ring::Socket>) -> Self {
+        let fd = socket.as_raw_fd();
+        Self {
+            receiver: Receiver {
+                half: ReadHalf::Ring(Reading(Rc::clone(&socket))),
+                fd,
+            },
+            sender: Sender {
+                half: WriteHalf::Ring(socket),
+                fd,
+            },
         }
     }
 
@@ -87,22 +122,26 @@ impl Stream {
     /// anything that nobody asked for. Costs one recv(2) with MSG_PEEK.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.receiver.peek() == Peek::Nothing
+        let is_empty = match &self.receiver.half {
+            ReadHalf::Ring(reading) => reading.0.is_quiet(),
+            _ => true,
+        };
+        is_empty && self.receiver.peek() == Peek::Nothing
     }
 }
 
 /// connect(2) to a Unix socket either succeeds at once or says that the backlog is full (EAGAIN),
 /// and the kernel offers no readiness to wait for then: so try again, a little later each time.
 /// The caller's deadline ends it.
-async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+async fn connect_unix(path: &Path) -> io::Result<Socket> {
     let address = SockAddr::unix(path)?;
     let mut pause = Duration::from_micros(500);
     loop {
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
         match socket.connect(&address) {
             Ok(()) => {
-                socket.set_nonblocking(crate::runtime::wants_nonblocking())?;
-                return UnixStream::from_std(std::os::fd::OwnedFd::from(socket).into());
+                socket.set_nonblocking(runtime::wants_nonblocking())?;
+                return Ok(socket);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 sleep(pause).await;
@@ -124,6 +163,17 @@ pub struct Receiver {
 enum ReadHalf {
     Tcp(OwnedReadHalf<TcpStream>),
     Unix(OwnedReadHalf<UnixStream>),
+    Ring(Reading),
+}
+
+/// Dropping the reading half ends the receive, or the descriptor would stay open with it.
+#[derive(Debug)]
+struct Reading(Rc<ring::Socket>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.stop_receiving();
+    }
 }
 
 /// What a look at the socket's receive queue shows.
@@ -144,10 +194,10 @@ impl Receiver {
     /// # Errors
     /// What recv(2) answered, `ConnectionReset` above all.
     pub async fn recv(&mut self) -> io::Result<Chunk> {
-        let buffer = ChunkMut::new();
         let (result, buffer) = match &mut self.half {
-            ReadHalf::Tcp(half) => half.read(buffer).await,
-            ReadHalf::Unix(half) => half.read(buffer).await,
+            ReadHalf::Tcp(half) => half.read(ChunkMut::new()).await,
+            ReadHalf::Unix(half) => half.read(ChunkMut::new()).await,
+            ReadHalf::Ring(reading) => return reading.0.recv().await,
         };
         result?;
         Ok(buffer.freeze())
@@ -158,11 +208,12 @@ impl Receiver {
     /// # Errors
     /// When no descriptor is left for it.
     pub fn watch(&self) -> io::Result<HangUp> {
+        if let ReadHalf::Ring(reading) = &self.half {
+            return Ok(HangUp(Watch::Ring(Rc::clone(&reading.0))));
+        }
         // A descriptor of its own: the driver keys its registrations by descriptor.
         let copy = borrow_socket(self.fd, self).try_clone_to_owned()?;
-        Ok(HangUp {
-            readiness: Readiness::new(copy)?,
-        })
+        Ok(HangUp(Watch::Descriptor(Readiness::new(copy)?)))
     }
 
     /// A handle with which another task of this thread can end the reading.
@@ -172,6 +223,7 @@ impl Receiver {
             owner: match &self.half {
                 ReadHalf::Tcp(half) => WeakHalf::Tcp(Rc::downgrade(&half.0)),
                 ReadHalf::Unix(half) => WeakHalf::Unix(Rc::downgrade(&half.0)),
+                ReadHalf::Ring(reading) => WeakHalf::Ring(Rc::downgrade(&reading.0)),
             },
             fd: self.fd,
         }
@@ -194,19 +246,34 @@ fn peek(socket: &SockRef<'_>) -> Peek {
 
 /// Waits for the end of the peer's stream without reading from it.
 #[derive(Debug)]
-pub struct HangUp {
-    readiness: Readiness,
+pub struct HangUp(Watch);
+
+#[derive(Debug)]
+enum Watch {
+    Descriptor(Readiness),
+    /// Its receive is on and brings the end by itself.
+    Ring(Rc<ring::Socket>),
 }
 
 impl HangUp {
     /// Ends when the peer has closed its side or reset the connection. When it sends bytes in
     /// place of that (a pipelined request), the watch cannot see past them and never ends.
     pub async fn hung_up(&self) -> Parting {
-        if self.readiness.readable().await.is_err() {
+        let readiness = match &self.0 {
+            Watch::Descriptor(readiness) => readiness,
+            Watch::Ring(socket) => {
+                return match socket.ended().await {
+                    Ok(0) => Parting::Finished,
+                    Ok(_errno) => Parting::Reset,
+                    Err(_) => pending().await,
+                };
+            }
+        };
+        if readiness.readable().await.is_err() {
             // It says nothing about the peer; the next read or write will.
             pending::<()>().await;
         }
-        let socket = borrow_socket(self.readiness.as_raw_fd(), self);
+        let socket = borrow_socket(readiness.as_raw_fd(), self);
         match peek(&SockRef::from(&socket)) {
             Peek::Finished => Parting::Finished,
             Peek::Broken => Parting::Reset,
@@ -236,6 +303,7 @@ pub struct Stopper {
 enum WeakHalf {
     Tcp(Weak<UnsafeCell<TcpStream>>),
     Unix(Weak<UnsafeCell<UnixStream>>),
+    Ring(Weak<ring::Socket>),
 }
 
 impl Stopper {
@@ -245,6 +313,7 @@ impl Stopper {
         match &self.owner {
             WeakHalf::Tcp(weak) => weak.upgrade().map(|half| self.shut_down(&half)),
             WeakHalf::Unix(weak) => weak.upgrade().map(|half| self.shut_down(&half)),
+            WeakHalf::Ring(weak) => weak.upgrade().map(|half| self.shut_down(&half)),
         };
     }
 
@@ -266,6 +335,7 @@ pub struct Sender {
 enum WriteHalf {
     Tcp(OwnedWriteHalf<TcpStream>),
     Unix(OwnedWriteHalf<UnixStream>),
+    Ring(Rc<ring::Socket>),
 }
 
 impl Sender {
@@ -278,6 +348,7 @@ impl Sender {
             let (result, back) = match &mut self.half {
                 WriteHalf::Tcp(half) => half.write(chunk).await,
                 WriteHalf::Unix(half) => half.write(chunk).await,
+                WriteHalf::Ring(socket) => (socket.send(chunk.clone()).await, chunk),
             };
             chunk = back;
             match result? {

@@ -15,6 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::{
+    ring,
+    runtime::{BackEnd, back_end},
+};
+
 /// How much later than asked a [`Timer`] may fire, and the shortest pause between two sweeps.
 const GRANULARITY: Duration = Duration::from_millis(10);
 
@@ -71,14 +76,27 @@ impl Sweep {
 
 /// Waits for `duration`, precisely to a millisecond.
 pub async fn sleep(duration: Duration) {
-    monoio::time::sleep(duration).await;
+    match back_end() {
+        BackEnd::Ring => match Instant::now().checked_add(duration) {
+            Some(at) => ring::sleep_until(at).await,
+            None => std::future::pending().await,
+        },
+        BackEnd::Monoio => monoio::time::sleep(duration).await,
+    }
+}
+
+async fn sleep_until(at: Instant) {
+    match back_end() {
+        BackEnd::Ring => ring::sleep_until(at).await,
+        BackEnd::Monoio => monoio::time::sleep_until(at.into()).await,
+    }
 }
 
 /// The task that fires deadlines; [`crate::Runtime`] starts it.
 pub(crate) async fn sweep() {
     loop {
         let next = SWEEP.with(|sweep| sweep.borrow_mut().look(Instant::now()));
-        let mut pause = pin!(monoio::time::sleep_until(next.into()));
+        let mut pause = pin!(sleep_until(next));
         poll_fn(|cx| {
             let sooner = SWEEP.with(|sweep| {
                 let mut sweep = sweep.borrow_mut();

@@ -1,0 +1,58 @@
+//! The ring back end: an executor on io_uring for one thread, with async on top.
+//!
+//! - `kernel`: what is asked and answered; the seam for tests.
+//! - `uring`: the real kernel, with its buffers.
+//! - `operations`: what is under way, and who waits for it.
+//! - `executor`: tasks, and the loop that runs them.
+//! - `socket`, `timers`: what tasks wait for.
+//!
+//! What makes it cheap: one system call a turn for all that the tasks of a turn have started; a
+//! receive that stays on over many requests and takes a buffer only when bytes come; completions
+//! that go straight to the task that waits; and no wait between a send and what follows it.
+//!
+//! What it does not do: use linked timeouts, sqpoll, or registered files.
+
+mod executor;
+mod kernel;
+mod operations;
+mod socket;
+mod timers;
+#[expect(unsafe_code, reason = "the ring itself")]
+mod uring;
+
+use std::{future::Future, io, os::fd::OwnedFd, rc::Rc};
+
+use executor::Core;
+pub(crate) use executor::RingRuntime;
+use kernel::Request;
+pub(crate) use socket::Socket;
+pub(crate) use timers::sleep_until;
+pub(crate) use uring::build;
+
+/// Starts a task.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    Core::with(|core| core.spawn(Box::pin(task)));
+}
+
+/// Waits until a descriptor can be read.
+///
+/// # Errors
+/// What poll(2) answered.
+pub(crate) async fn readable(fd: &Rc<OwnedFd>) -> io::Result<()> {
+    polled(Core::run(Request::Readable(Rc::clone(fd))).await?)
+}
+
+/// Waits until a descriptor can be written.
+///
+/// # Errors
+/// What poll(2) answered.
+pub(crate) async fn writable(fd: &Rc<OwnedFd>) -> io::Result<()> {
+    polled(Core::run(Request::Writable(Rc::clone(fd))).await?)
+}
+
+fn polled(result: i32) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::from_raw_os_error(-result));
+    }
+    Ok(())
+}

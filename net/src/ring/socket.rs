@@ -1,0 +1,186 @@
+//! A connected socket: what has arrived on it, and how its bytes are asked for and sent.
+//!
+//! One receive is under way nearly always, also while nobody reads: it costs an idle connection no
+//! buffer, since the kernel chooses one when bytes arrive, and it brings the end of the stream
+//! unasked. What arrives waits in the inbox. A reader that is slow stops it: beyond a few buffers
+//! the receive is cancelled, and the kernel's own window holds the sender back.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    rc::Rc,
+    task::Poll,
+};
+
+use socket2::SockAddr;
+
+use super::{
+    executor::{Core, TaskId},
+    kernel::{Request, Token},
+};
+use crate::Chunk;
+
+/// Buffers that may wait for a reader before the receive is stopped.
+const WAITING_MAX: usize = 4;
+
+/// A socket of this thread.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    inbox: Inbox,
+}
+
+/// What has come, and what is known of what will.
+#[derive(Debug, Default)]
+struct Inbox {
+    waiting: RefCell<VecDeque<Chunk>>,
+    /// How the stream ended: an errno, or 0 for a proper end.
+    ended: Cell<Option<i32>>,
+    reader: Cell<Option<TaskId>>,
+    receive: Cell<Receive>,
+}
+
+/// The one receive of a socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Receive {
+    /// None: not asked for yet, out of buffers, stopped, or at the end.
+    #[default]
+    Off,
+    On(Token),
+    /// It is being cancelled.
+    Stopping(Token),
+}
+
+impl Socket {
+    /// A socket, in blocking mode.
+    pub(crate) fn new(fd: OwnedFd) -> Rc<Self> {
+        Rc::new(Self {
+            fd,
+            inbox: Inbox::default(),
+        })
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Waits for the next bytes; an empty chunk is the end of the stream. Dropping the future
+    /// loses nothing.
+    ///
+    /// # Errors
+    /// What recv(2) answered.
+    pub(crate) async fn recv(self: &Rc<Self>) -> io::Result<Chunk> {
+        poll_fn(|_| {
+            if let Some(chunk) = self.inbox.waiting.borrow_mut().pop_front() {
+                return Poll::Ready(Ok(chunk));
+            }
+            match self.poll_end() {
+                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Chunk::default())),
+                Poll::Ready(Ok(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Waits for the end of the stream while nobody reads: an errno, or 0. Bytes that come in
+    /// place of it are kept for the reader.
+    ///
+    /// # Errors
+    /// When the kernel takes no more requests.
+    pub(crate) async fn ended(self: &Rc<Self>) -> io::Result<i32> {
+        poll_fn(|_| self.poll_end()).await
+    }
+
+    /// How the stream has ended, if it has; else this task is woken for whatever comes.
+    fn poll_end(self: &Rc<Self>) -> Poll<io::Result<i32>> {
+        if let Some(errno) = self.inbox.ended.get() {
+            return Poll::Ready(Ok(errno));
+        }
+        self.inbox.reader.set(Some(Core::current_task()));
+        let room = self.inbox.waiting.borrow().len() < WAITING_MAX;
+        if room && self.inbox.receive.get() == Receive::Off {
+            let request = Request::Receive(Rc::clone(self));
+            match Core::with(|core| core.operations().start_unwatched(request)) {
+                Ok(token) => self.inbox.receive.set(Receive::On(token)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The kernel's word about the receive. Tells whom to wake.
+    pub(super) fn received(&self, result: i32, data: Option<Chunk>, more: bool) -> Option<TaskId> {
+        let inbox = &self.inbox;
+        if !more {
+            inbox.receive.set(Receive::Off);
+        }
+        match (result, data) {
+            (1.., Some(chunk)) => inbox.waiting.borrow_mut().push_back(chunk),
+            (0, _) => inbox.ended.set(Some(0)),
+            // Out of buffers, or stopped by us: the next reader asks again.
+            _ if passes(-result) => {}
+            _ => inbox.ended.set(Some(-result)),
+        }
+        if let Receive::On(token) = inbox.receive.get()
+            && inbox.waiting.borrow().len() >= WAITING_MAX
+        {
+            inbox.receive.set(Receive::Stopping(token));
+            // Not now: this is called from within a turn of the operations.
+            Core::with(|core| core.cancel_later(token));
+        }
+        inbox.reader.take()
+    }
+
+    /// Nobody reads any more.
+    pub(crate) fn stop_receiving(&self) {
+        if let Receive::On(token) = self.inbox.receive.get() {
+            self.inbox.receive.set(Receive::Stopping(token));
+            Core::if_there(|core| core.cancel_later(token));
+        }
+    }
+
+    /// Whether neither bytes nor the end of the stream have come, as far as is known.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.inbox.waiting.borrow().is_empty() && self.inbox.ended.get().is_none()
+    }
+
+    /// Sends bytes; tells how many the kernel took.
+    ///
+    /// # Errors
+    /// What send(2) answered.
+    pub(crate) async fn send(self: &Rc<Self>, chunk: Chunk) -> io::Result<usize> {
+        let result = Core::run(Request::Send(Rc::clone(self), chunk)).await?;
+        usize::try_from(result).map_err(|_negative| io::Error::from_raw_os_error(-result))
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// What connect(2) answered.
+    pub(crate) async fn connect(self: &Rc<Self>, address: SockAddr) -> io::Result<()> {
+        let result = Core::run(Request::Connect(Rc::clone(self), Box::new(address))).await?;
+        if result < 0 {
+            return Err(io::Error::from_raw_os_error(-result));
+        }
+        Ok(())
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd()
+    }
+}
+
+/// Errors of a receive that say nothing about the stream.
+fn passes(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN
+    )
+}

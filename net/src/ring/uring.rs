@@ -1,0 +1,254 @@
+//! The real kernel: a ring of submissions and completions, and a ring of buffers that the kernel
+//! chooses from when bytes arrive.
+//!
+//! Invariants, each kept in this file:
+//! - A buffer belongs to the kernel while its number is in the buffer ring, and to us from the
+//!   completion that names it until we put another one in its place. So it has one writer.
+//! - The buffer ring has room for exactly the buffers there are, so it never overflows.
+//! - The memory of the buffer ring outlives the ring that it is registered with.
+
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+    io,
+    os::fd::AsRawFd,
+    ptr::NonNull,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+use io_uring::{
+    IoUring, cqueue, opcode, squeue,
+    types::{BufRingEntry, Fd, SubmitArgs, Timespec},
+};
+
+use super::kernel::{Completion, Kernel, Request, Token, Wait};
+use crate::{CHUNK_BYTES, Chunk, ChunkMut};
+
+/// Submission queue length, in entries; the completion queue is four times that, since every
+/// connection has a receive under way. When it is full the kernel keeps what does not fit and
+/// hands it over later (IORING_FEAT_NODROP), so nothing is lost.
+pub(super) const RING_ENTRIES: u32 = 1024;
+
+/// Buffers that the kernel can choose from, a power of two. They are given memory when they are
+/// used for the first time, so an idle thread has none of these 2 MiB.
+const BUFFERS: u16 = 128;
+
+/// The one group of buffers.
+const GROUP: u16 = 0;
+
+/// Alignment of the buffer ring: the largest page that Linux runs on.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// The ring flags of every worker. DEFER_TASKRUN (Linux 6.1) runs completions only when the
+/// thread asks for them, which halved the cost of wake-ups in measurements; a ring without it is
+/// slower than epoll, so such a kernel gets epoll.
+pub(crate) fn build(entries: u32) -> io::Result<IoUring> {
+    let builder = |no_array: bool| {
+        let mut builder = IoUring::builder();
+        builder
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            // Says when completions wait to be run, so that an enter that does not wait runs them.
+            .setup_taskrun_flag()
+            .setup_cqsize(entries * 4)
+            .dontfork();
+        if no_array {
+            // Linux 6.6: one indirection less.
+            builder.setup_no_sqarray();
+        }
+        builder.build(entries)
+    };
+    match builder(true) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => builder(false),
+        result => result,
+    }
+}
+
+/// A ring with its buffers.
+pub(super) struct Uring {
+    // The order of the fields is that of their end: the ring lets go of the buffers first.
+    ring: IoUring,
+    buffers: Buffers,
+}
+
+impl Uring {
+    /// Sets the ring up for this thread, which alone may use it.
+    ///
+    /// # Errors
+    /// What io_uring_setup(2) or io_uring_register(2) answered.
+    pub(super) fn new(entries: u32) -> io::Result<Self> {
+        let ring = build(entries)?;
+        let buffers = Buffers::new();
+        // SAFETY: the memory has room for `BUFFERS` entries, is page-aligned, and outlives the
+        // ring by the order of the fields of `Uring`.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(
+                buffers.entries.as_ptr() as u64,
+                BUFFERS,
+                GROUP,
+                0,
+            )?;
+        }
+        let mut uring = Self { ring, buffers };
+        // Saves the kernel a look at the descriptor table for each enter; where it is refused
+        // everything works all the same.
+        uring.ring.submitter().register_ring_fd().ok();
+        for number in 0..BUFFERS {
+            uring.buffers.put(number);
+        }
+        Ok(uring)
+    }
+
+    fn completion(&mut self, entry: &cqueue::Entry) -> Completion {
+        let data = cqueue::buffer_select(entry.flags()).map(|number| {
+            let length = usize::try_from(entry.result()).unwrap_or(0);
+            self.buffers.take(number, length)
+        });
+        Completion {
+            token: Token::from_bits(entry.user_data()),
+            result: entry.result(),
+            more: cqueue::more(entry.flags()),
+            data,
+        }
+    }
+}
+
+impl Kernel for Uring {
+    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+        let entry = entry_for(request).user_data(token.to_bits());
+        loop {
+            // SAFETY: by this function's contract, what the entry points to outlives the operation.
+            let pushed = unsafe { self.ring.submission().push(&entry) };
+            if pushed.is_ok() {
+                return Ok(());
+            }
+            // The queue is full: hand over what is in it. EBUSY means that completions must be
+            // reaped first, which is the caller's to do.
+            match self.ring.submit() {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        let entered = match wait {
+            Wait::No => self.ring.submit(),
+            Wait::Long => self.ring.submit_and_wait(1),
+            Wait::Within(time) => {
+                let time = Timespec::from(time);
+                let arguments = SubmitArgs::new().timespec(&time);
+                self.ring.submitter().submit_with_args(1, &arguments)
+            }
+        };
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // The time is over, a signal came, or completions must be reaped first: the
+                // caller reaps in any case.
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        let entry = self.ring.completion().next()?;
+        Some(self.completion(&entry))
+    }
+}
+
+fn entry_for(request: &Request) -> squeue::Entry {
+    match request {
+        Request::Receive(socket) => opcode::RecvMulti::new(Fd(socket.fd()), GROUP).build(),
+        Request::Send(socket, chunk) => {
+            // A socket takes at most INT_MAX at once, and no chunk is that long.
+            let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX >> 1);
+            // MSG_WAITALL: the kernel goes on after a short send by itself.
+            opcode::Send::new(Fd(socket.fd()), chunk.as_ptr(), length)
+                .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+                .build()
+        }
+        Request::Connect(socket, address) => {
+            opcode::Connect::new(Fd(socket.fd()), address.as_ptr().cast(), address.len()).build()
+        }
+        Request::Readable(fd) => poll(fd.as_raw_fd(), libc::POLLIN),
+        Request::Writable(fd) => poll(fd.as_raw_fd(), libc::POLLOUT),
+        Request::Cancel(token) => opcode::AsyncCancel::new(token.to_bits()).build(),
+    }
+}
+
+fn poll(fd: i32, events: i16) -> squeue::Entry {
+    #[expect(clippy::cast_sign_loss, reason = "poll(2)'s bits are below the sign")]
+    opcode::PollAdd::new(Fd(fd), events as u32).build()
+}
+
+/// The buffers that the kernel chooses from.
+struct Buffers {
+    /// The ring that both of us see.
+    entries: NonNull<BufRingEntry>,
+    /// Its end, as we count it; the kernel sees what was stored in the ring.
+    tail: u16,
+    /// By number. Each is the kernel's while it is in the ring.
+    lent: Vec<ChunkMut>,
+}
+
+impl Buffers {
+    fn layout() -> Layout {
+        Layout::array::<BufRingEntry>(usize::from(BUFFERS))
+            .and_then(|layout| layout.align_to(PAGE_BYTES))
+            .expect("a few entries fit into memory")
+    }
+
+    fn new() -> Self {
+        // SAFETY: the layout is not empty.
+        let memory = unsafe { alloc_zeroed(Self::layout()) };
+        let Some(entries) = NonNull::new(memory.cast::<BufRingEntry>()) else {
+            handle_alloc_error(Self::layout());
+        };
+        Self {
+            entries,
+            tail: 0,
+            lent: (0..BUFFERS).map(|_| ChunkMut::new()).collect(),
+        }
+    }
+
+    /// Takes a buffer back that the kernel has filled, and lends it another in its place.
+    fn take(&mut self, number: u16, length: usize) -> Chunk {
+        let buffer = &mut self.lent[usize::from(number)];
+        let mut full = std::mem::take(buffer);
+        assert!(length <= full.capacity(), "the kernel wrote past a buffer");
+        // SAFETY: the kernel says that it has written `length` bytes from the start, and the line
+        // above proves that they are within the buffer.
+        unsafe { full.set_len(length) };
+        self.put(number);
+        full.freeze()
+    }
+
+    /// Gives the kernel the buffer of this number.
+    fn put(&mut self, number: u16) {
+        let index = usize::from(self.tail % BUFFERS);
+        let buffer = &mut self.lent[usize::from(number)];
+        // SAFETY: the index is within the ring, and the kernel reads an entry only after the tail
+        // has passed it, which is below.
+        let entry = unsafe { self.entries.add(index).as_mut() };
+        entry.set_addr(buffer.as_mut_ptr() as u64);
+        entry.set_len(u32::try_from(CHUNK_BYTES).unwrap_or(u32::MAX));
+        entry.set_bid(number);
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: the pointer is to the first entry of the ring.
+        let tail = unsafe { BufRingEntry::tail(self.entries.as_ptr()) };
+        // SAFETY: the tail is an aligned u16 within our memory, and only the kernel reads it.
+        let tail = unsafe { AtomicU16::from_ptr(tail.cast_mut()) };
+        // Release: the entry before the tail that shows it.
+        tail.store(self.tail, Ordering::Release);
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        // SAFETY: allocated with the same layout, and the ring that knew of it is closed: see
+        // `Uring` for the order, and `Operations::end` for what was still under way.
+        unsafe { dealloc(self.entries.as_ptr().cast(), Self::layout()) };
+    }
+}
