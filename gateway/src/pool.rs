@@ -57,14 +57,19 @@ pub(crate) struct Pool {
 impl Pool {
     /// Takes a connection that can be used, if there is one.
     ///
-    /// Each is looked at first, which costs a system call: one that the replica has closed would
-    /// fail a POST that cannot be sent twice, and bytes that nobody has asked for would become
-    /// the answer to somebody else's request.
-    pub(crate) fn take(&self, replica: &Replica) -> Option<Upstream> {
+    /// Each is looked at first, since bytes that nobody has asked for would become the answer to
+    /// somebody else's request. With `make_sure` the kernel is asked, which costs a system call:
+    /// one that the replica has closed a moment ago would fail a request that cannot be sent twice.
+    pub(crate) fn take(&self, replica: &Replica, make_sure: bool) -> Option<Upstream> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&replica.id)?;
         while let Some(Idle { upstream, .. }) = shelf.idle.pop() {
-            if upstream.stream.is_quiet() {
+            let is_fit = if make_sure {
+                upstream.stream.is_quiet()
+            } else {
+                upstream.stream.seems_quiet()
+            };
+            if is_fit {
                 return Some(upstream);
             }
         }

@@ -195,6 +195,9 @@ mod tests {
     #[test]
     fn an_unknown_driver_is_refused_with_the_known_ones() {
         let error = DriverChoice::from_str("kqueue").unwrap_err();
-        assert!(error.contains("auto, io_uring, monoio-uring or epoll"), "{error}");
+        assert!(
+            error.contains("auto, io_uring, monoio-uring or epoll"),
+            "{error}"
+        );
     }
 }

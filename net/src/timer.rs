@@ -85,6 +85,15 @@ pub async fn sleep(duration: Duration) {
     }
 }
 
+/// The time, as precise as a [`Timer`] needs it: the clock is asked once a turn where the loop is
+/// ours, since each look costs a request more than setting the timer does.
+fn now() -> Instant {
+    match back_end() {
+        BackEnd::Ring => ring::now(),
+        BackEnd::Monoio => Instant::now(),
+    }
+}
+
 async fn sleep_until(at: Instant) {
     match back_end() {
         BackEnd::Ring => ring::sleep_until(at).await,
@@ -134,7 +143,7 @@ impl Timer {
 
     /// Sets the deadline, in place of an earlier one. One beyond the end of time never passes.
     pub fn set(&self, after: Duration) {
-        match Instant::now().checked_add(after) {
+        match now().checked_add(after) {
             Some(deadline) => self.set_at(deadline),
             None => self.clear(),
         }

@@ -7,9 +7,14 @@ use nix::errno::Errno;
 
 use crate::{failure::Failure, pool::Upstream, snapshot::Replica, worker::Worker};
 
-/// Gets a connection on which nothing of this request has been sent.
-pub(crate) async fn checkout(worker: &Worker, replica: &Arc<Replica>) -> Result<Upstream, Failure> {
-    if let Some(upstream) = worker.pool.take(replica) {
+/// Gets a connection on which nothing of this request has been sent. One for a request that
+/// cannot be repeated is surely open.
+pub(crate) async fn checkout(
+    worker: &Worker,
+    replica: &Arc<Replica>,
+    may_be_repeated: bool,
+) -> Result<Upstream, Failure> {
+    if let Some(upstream) = worker.pool.take(replica, !may_be_repeated) {
         return Ok(upstream);
     }
     let limit = worker.limits.connect_timeout;

@@ -50,7 +50,8 @@ pub(crate) async fn forward(
 ) -> Result<Answered, Failed> {
     client.answer_begun.set(false);
     let replica = flight.replica();
-    let mut upstream = connect::checkout(worker, replica)
+    let may_be_repeated = call.head.method.is_idempotent() && call.is_whole(&rest);
+    let mut upstream = connect::checkout(worker, replica, may_be_repeated)
         .await
         .map_err(Failed::before_sending)?;
 

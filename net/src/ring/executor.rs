@@ -46,6 +46,8 @@ pub(super) struct Core {
     ready: RefCell<VecDeque<TaskId>>,
     timers: RefCell<Timers>,
     current: Cell<TaskId>,
+    /// When this turn began.
+    now: Cell<Instant>,
 }
 
 #[derive(Default)]
@@ -117,6 +119,11 @@ impl Core {
 
     pub(super) fn timers(&self) -> RefMut<'_, Timers> {
         self.timers.borrow_mut()
+    }
+
+    /// When this turn of the loop began: what is a moment old, and costs nothing.
+    pub(super) fn now(&self) -> Instant {
+        self.now.get()
     }
 
     /// Cancels an operation at the next turn: for those who are called from within one.
@@ -192,7 +199,7 @@ impl Core {
 
     /// One turn: hands over, waits if nothing is ready, and looks what has come.
     fn turn(&self) -> io::Result<()> {
-        let now = Instant::now();
+        let now = self.now.get();
         let next = self.timers.borrow_mut().fire(now, |task| self.wake(task));
         let wait = match next {
             _ if !self.ready.borrow().is_empty() => Wait::No,
@@ -203,7 +210,9 @@ impl Core {
         for token in self.cancelled.borrow_mut().drain(..) {
             operations.cancel(token);
         }
-        operations.turn(wait, |task| self.wake(task))
+        operations.turn(wait, |task| self.wake(task))?;
+        self.now.set(Instant::now());
+        Ok(())
     }
 }
 
@@ -273,6 +282,7 @@ impl RingRuntime {
                 ready: RefCell::default(),
                 timers: RefCell::default(),
                 current: Cell::new(MAIN),
+                now: Cell::new(Instant::now()),
             }),
         })
     }

@@ -29,6 +29,11 @@ pub(crate) use socket::Socket;
 pub(crate) use timers::sleep_until;
 pub(crate) use uring::build;
 
+/// When the turn of this thread's loop began, a moment ago.
+pub(crate) fn now() -> std::time::Instant {
+    Core::with(Core::now)
+}
+
 /// Starts a task.
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
     Core::with(|core| core.spawn(Box::pin(task)));

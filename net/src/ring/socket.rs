@@ -144,9 +144,14 @@ impl Socket {
         }
     }
 
-    /// Whether neither bytes nor the end of the stream have come, as far as is known.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.inbox.waiting.borrow().is_empty() && self.inbox.ended.get().is_none()
+    /// Whether neither bytes nor the end of the stream have come, as far as is known; `None` where
+    /// no receive is under way that would tell.
+    pub(crate) fn seems_quiet(&self) -> Option<bool> {
+        let inbox = &self.inbox;
+        if !inbox.waiting.borrow().is_empty() || inbox.ended.get().is_some() {
+            return Some(false);
+        }
+        matches!(inbox.receive.get(), Receive::On(_)).then_some(true)
     }
 
     /// Sends bytes; tells how many the kernel took.
