@@ -9,7 +9,7 @@ use std::{net::SocketAddr, rc::Rc, time::Instant};
 use net::{Chunk, ChunkMut, Stream};
 use wire::{Parsed, RequestHead};
 
-use super::{Client, Worker};
+use super::{Client, Worker, drain::Seat};
 use crate::{
     balance,
     failure::Failure,
@@ -31,9 +31,13 @@ pub(crate) enum Next {
 }
 
 /// Serves one client until its connection ends.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    seat: Seat,
+) {
     let _connection = worker.cells.hold(|cells| &cells.connections);
-    let seat = worker.drain.seat(&stream.receiver);
     let mut client = Client::new(stream, peer, seat);
     let mut unread = Chunk::default();
     loop {
