@@ -1,4 +1,4 @@
-//! The command line as a person uses it: a verb, its input, and what it prints.
+//! The command line as a person uses it: a verb (or curl), its input, and what it prints.
 
 use std::{
     io::Write,
@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::binaries;
+use crate::{binaries, time::DEADLINE};
 
 /// A command line to be run.
 #[derive(Debug)]
@@ -45,6 +45,19 @@ impl Cli {
         command
             .args(arguments.split_whitespace())
             .env_remove("OPENFAAS_URL")
+            .stdin(Stdio::null());
+        Self { command }
+    }
+
+    /// `curl ARGUMENTS…`, split at spaces: the client that most people have. It reads no settings of
+    /// the person who runs the tests, and gives up where every test would.
+    #[must_use]
+    pub fn curl(arguments: &str) -> Self {
+        let mut command = Command::new("curl");
+        command
+            .args(["-q", "-sS", "--max-time"])
+            .arg(DEADLINE.as_secs().to_string())
+            .args(arguments.split_whitespace())
             .stdin(Stdio::null());
         Self { command }
     }

@@ -289,6 +289,14 @@ impl Peer {
         Some(std::mem::replace(&mut self.unread, rest))
     }
 
+    /// The next bytes as they come; `None` at the end of the connection.
+    pub fn some(&mut self) -> Option<Vec<u8>> {
+        if self.unread.is_empty() && !self.fill() {
+            return None;
+        }
+        Some(std::mem::take(&mut self.unread))
+    }
+
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 64 * 1024];
         // A gateway that was killed resets its connections: an end like any other.
@@ -299,7 +307,15 @@ impl Peer {
 
     /// Sends; a gateway that has gone does not mind.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).ok();
+        self.try_send(bytes).ok();
+    }
+
+    /// Sends, for a script that goes on for as long as somebody takes it.
+    ///
+    /// # Errors
+    /// When the gateway has gone.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
     }
 
     /// Waits for the gateway to close.

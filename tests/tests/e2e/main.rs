@@ -6,6 +6,8 @@
 //! - `forwarding`: what a function and a client see of each other, header by header and byte by byte.
 //! - `errors`: every status that the gateway gives by itself.
 //! - `bodies`: large ones, both ways, with bounded memory.
+//! - `streaming`: bodies that flow, at the pace of the slower side, nothing held back.
+//! - `messages`: trailers, chunk extensions, early answers, half-closed clients.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
 //! - `durability`: kill -9 at any instant.
@@ -30,7 +32,9 @@ mod errors;
 mod forwarding;
 mod local_provider;
 mod logs;
+mod messages;
 mod metrics;
 mod routing;
+mod streaming;
 mod update;
 mod watchdog;
