@@ -3,6 +3,7 @@
 //!
 //! One binary, so that it is linked once. Which module holds what:
 //! - `routing`: which path and method reaches whom.
+//! - `paths`: they are bytes; no spelling of one route is another.
 //! - `forwarding`: what a function and a client see of each other, header by header and byte by byte.
 //! - `errors`: every status that the gateway gives by itself.
 //! - `bodies`: large ones, both ways, with bounded memory.
@@ -34,6 +35,7 @@ mod local_provider;
 mod logs;
 mod messages;
 mod metrics;
+mod paths;
 mod routing;
 mod streaming;
 mod update;
