@@ -1,6 +1,7 @@
 //! The command line as a person uses it: a verb (or curl), its input, and what it prints.
 
 use std::{
+    fs::File,
     io::Write,
     path::Path,
     process::{Child, Command, Stdio},
@@ -93,16 +94,17 @@ impl Cli {
         self.command.stdin(Stdio::piped());
         let mut child = self.start();
         let mut stdin = child.stdin.take().unwrap();
-        let output = thread::scope(|scope| {
+        thread::scope(|scope| {
             // A verb that does not read its input may be gone already.
             scope.spawn(move || stdin.write_all(input).ok());
-            child.wait_with_output().unwrap()
-        });
-        Finished {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+            finish(child)
+        })
+    }
+
+    /// Runs it to its end with this file as its input.
+    pub fn run_from(mut self, input: File) -> Finished {
+        self.command.stdin(input);
+        finish(self.start())
     }
 
     /// Starts it with its output in pipes. Whoever asks ends it.
@@ -113,5 +115,14 @@ impl Cli {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+}
+
+fn finish(child: Child) -> Finished {
+    let output = child.wait_with_output().unwrap();
+    Finished {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }

@@ -324,6 +324,29 @@ impl Peer {
     }
 }
 
+/// For protocols that take over the connection, with what was read already first.
+impl Read for Peer {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.unread.is_empty() {
+            return self.stream.read(buffer);
+        }
+        let length = buffer.len().min(self.unread.len());
+        buffer[..length].copy_from_slice(&self.unread[..length]);
+        self.unread.drain(..length);
+        Ok(length)
+    }
+}
+
+impl Write for Peer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         self.shared.change(|state| state.closed += 1);

@@ -30,7 +30,8 @@ macro_rules! under_each_driver {
     };
 }
 
-// After the macro, which it uses.
+// After the macro, which they use.
+mod slow_clients;
 mod tunnel;
 
 under_each_driver! {

@@ -5,10 +5,12 @@
 //! - `routing`: which path and method reaches whom.
 //! - `paths`: they are bytes; no spelling of one route is another.
 //! - `forwarding`: what a function and a client see of each other, header by header and byte by byte.
+//! - `refusals`: what is ambiguous, byte by byte: who is told what, and that nobody sees it.
 //! - `errors`: every status that the gateway gives by itself.
 //! - `bodies`: large ones, both ways, with bounded memory.
 //! - `streaming`: bodies that flow, at the pace of the slower side, nothing held back.
 //! - `messages`: trailers, chunk extensions, early answers, half-closed clients.
+//! - `websocket`, `curl`: clients that others have written.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
 //! - `durability`: kill -9 at any instant.
@@ -27,6 +29,7 @@ mod api;
 mod bodies;
 mod cli;
 mod concurrency;
+mod curl;
 mod drivers;
 mod durability;
 mod errors;
@@ -36,7 +39,9 @@ mod logs;
 mod messages;
 mod metrics;
 mod paths;
+mod refusals;
 mod routing;
 mod streaming;
 mod update;
 mod watchdog;
+mod websocket;
