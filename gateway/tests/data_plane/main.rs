@@ -33,6 +33,7 @@ macro_rules! under_each_driver {
 // After the macro, which they use.
 mod limits;
 mod outlier;
+mod slow_clients;
 mod tunnel;
 
 under_each_driver! {
