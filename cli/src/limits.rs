@@ -78,6 +78,9 @@ pub(crate) struct LimitFlags {
     /// For what is in flight when the gateway or a replica is to end
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time_limit)]
     drain_timeout: Duration,
+    /// For one more request of an idle connection when the gateway is to end
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time_limit)]
+    drain_idle_timeout: Duration,
 
     /// Idle connections kept to each replica, per thread
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = size(0, 1_000_000))]
@@ -112,6 +115,7 @@ impl LimitFlags {
             tunnel_idle_timeout: self.tunnel_idle_timeout,
             half_close_timeout: self.half_close_timeout,
             drain_timeout: self.drain_timeout,
+            drain_idle_timeout: self.drain_idle_timeout,
             pool_idle_max: self.pool_idle_max,
             pool_idle_timeout: self.pool_idle_timeout,
         }

@@ -36,8 +36,8 @@ pub(crate) struct Serve {
     /// (repeatable)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = listen)]
     listen: Vec<SocketAddr>,
-    /// Listen even where another gateway does, to take over from it: the kernel shares new
-    /// connections between the two
+    /// Listen even where another gateway does, to replace it: its listening sockets are taken over,
+    /// so that no connection is lost when it ends
     #[arg(long)]
     reuse_port: bool,
     /// Directory for functions, sockets and logs [default: $XDG_STATE_HOME/ringway, else
@@ -49,7 +49,7 @@ pub(crate) struct Serve {
     threads: Option<NonZeroUsize>,
     /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll
     #[arg(long, value_name = "DRIVER", default_value = "auto",
-          value_parser = ["auto", "io_uring", "monoio-uring", "epoll"])]
+          value_parser = ["auto", "io_uring", "ring", "epoll"])]
     driver: String,
     /// Serve a server that already runs as a function: NAME=http://HOST:PORT or NAME=unix:PATH
     /// (repeatable; one name several times makes replicas)
@@ -109,6 +109,7 @@ impl Serve {
         Ok(Config {
             watchdog: CARRIED_WATCHDOG,
             listen: self.listen.clone(),
+            take_over: self.reuse_port,
             state_dir,
             threads: threads.get(),
             driver: self

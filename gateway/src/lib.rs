@@ -14,6 +14,7 @@ pub mod shared;
 pub mod snapshot;
 
 // The data plane, in the order in which a request meets its rooms.
+mod handover;
 pub mod plane;
 mod worker;
 

@@ -49,6 +49,9 @@ pub struct Limits {
     /// How long requests in flight may take when the gateway is to end, and those of a replica
     /// that is replaced, removed or scaled away.
     pub drain_timeout: Duration,
+    /// How long a connection that waits between two requests stays open for one more when the
+    /// gateway is to end. Closing it at once would lose a request that is on its way.
+    pub drain_idle_timeout: Duration,
 
     /// Idle connections kept per replica and core.
     pub pool_idle_max: usize,
@@ -80,6 +83,7 @@ impl Default for Limits {
             tunnel_idle_timeout: Duration::from_secs(600),
             half_close_timeout: Duration::from_secs(2),
             drain_timeout: Duration::from_secs(30),
+            drain_idle_timeout: Duration::from_secs(1),
             pool_idle_max: 128,
             pool_idle_timeout: Duration::from_secs(60),
         }

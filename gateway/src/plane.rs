@@ -13,6 +13,7 @@ use net::{Driver, Ringer};
 use socket2::Socket;
 
 use crate::{
+    handover::{self, Goods},
     limits::Limits,
     shared::Shared,
     worker::{self, Setup},
@@ -62,23 +63,57 @@ pub enum StartError {
 pub struct Listeners {
     addresses: Vec<SocketAddr>,
     per_core: Vec<Vec<Socket>>,
+    goods: Vec<Goods>,
 }
 
 impl Listeners {
     /// Binds each address once per core (SO_REUSEPORT), so that the kernel spreads connections.
     /// Clients can connect from now on; they wait in the backlog until the workers start.
     ///
+    /// With `take_over`, the sockets of a gateway that listens there already come first; every one
+    /// of them gets a worker, also if there are more than cores.
+    ///
     /// # Errors
     /// [`StartError::Listen`] names the address.
-    pub fn bind(listen: &[SocketAddr], cores: usize) -> Result<Self, StartError> {
-        let mut addresses = listen.to_vec();
-        let per_core = (0..cores)
-            .map(|_| bind_all(&mut addresses))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            addresses,
-            per_core,
-        })
+    pub fn bind(listen: &[SocketAddr], cores: usize, take_over: bool) -> Result<Self, StartError> {
+        let mut all = Self {
+            addresses: Vec::new(),
+            per_core: (0..cores).map(|_| Vec::new()).collect(),
+            goods: Vec::new(),
+        };
+        for address in listen {
+            all.add(*address, take_over)
+                .map_err(|source| StartError::Listen {
+                    address: *address,
+                    source,
+                })?;
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, mut address: SocketAddr, take_over: bool) -> io::Result<()> {
+        let mut inheritance = None;
+        // A free port, 0, is nobody's yet.
+        if take_over && address.port() != 0 {
+            inheritance = handover::ask(address);
+        }
+        let mut sockets = match &mut inheritance {
+            Some(inheritance) => std::mem::take(&mut inheritance.sockets),
+            None => Vec::new(),
+        };
+        while sockets.len() < self.per_core.len() {
+            let socket = net::bind_tcp(address, true)?;
+            // With the port that the kernel chose in place of 0, so that the next binds the same.
+            address = socket.local_addr()?.as_socket().unwrap_or(address);
+            sockets.push(socket);
+        }
+        self.goods.push(Goods::new(address, &sockets, inheritance)?);
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let core = index % self.per_core.len();
+            self.per_core[core].push(socket);
+        }
+        self.addresses.push(address);
+        Ok(())
     }
 
     /// The addresses, with the ports that the kernel chose.
@@ -86,25 +121,11 @@ impl Listeners {
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
-}
 
-/// Binds each address, putting the port that the kernel chose in place of 0 so that the next core
-/// binds the same.
-fn bind_all(addresses: &mut [SocketAddr]) -> Result<Vec<Socket>, StartError> {
-    let mut sockets = Vec::new();
-    for address in addresses {
-        let bound = net::bind_tcp(*address, true).and_then(|socket| {
-            let actual = socket.local_addr()?.as_socket();
-            Ok((socket, actual))
-        });
-        let (socket, actual) = bound.map_err(|source| StartError::Listen {
-            address: *address,
-            source,
-        })?;
-        *address = actual.unwrap_or(*address);
-        sockets.push(socket);
+    /// What can be handed over to another gateway. It is to be dropped before the workers leave.
+    pub(crate) fn take_goods(&mut self) -> Vec<Goods> {
+        std::mem::take(&mut self.goods)
     }
-    Ok(sockets)
 }
 
 /// Starts a worker per core. When this returns, every one has its runtime and accepts

@@ -2,7 +2,8 @@
 //!
 //! The order matters: the address is taken first, since that is what fails most; then the control
 //! plane brings back what was deployed; only then do the workers accept, so that the first request
-//! finds its function. On the way out the workers finish their requests before replicas end.
+//! finds its function. Last, the listening sockets are offered to whatever gateway may come to
+//! replace this one. On the way out the workers finish their requests before replicas end.
 
 use std::{
     net::SocketAddr,
@@ -15,6 +16,7 @@ use net::{Driver, DriverChoice, DriverKind, SelectError};
 use crate::{
     Config,
     control::{self, ControlError, Options, Termination},
+    handover::{self, Withdrawal},
     plane::{self, Bells, Listeners, StartError},
     shared::Shared,
 };
@@ -53,6 +55,7 @@ pub struct Ready<'a> {
 /// # Errors
 /// [`RunError`] says what is in the way.
 pub fn run(config: &Config, mut on_ready: impl FnMut(&Ready<'_>)) -> Result<(), RunError> {
+    raise_descriptor_limit();
     let driver = Driver::select(config.driver)?;
     match run_on(&driver, config, &mut on_ready) {
         // The probe could make a ring, but the workers could not make all of theirs: lockable
@@ -77,13 +80,19 @@ fn run_on(
 ) -> Result<(), RunError> {
     tracing::info!(driver = %driver.kind, reason = driver.reason, "the data plane has a driver");
     let prepared = control::prepare(config)?;
-    let listeners = Listeners::bind(&config.listen, config.threads)?;
+    let mut listeners = Listeners::bind(&config.listen, config.threads, config.take_over)?;
+    let goods = listeners.take_goods();
+    let (withdrawal, offering) = handover::offering().map_err(StartError::Worker)?;
     let first = prepared.first_snapshot(config.threads);
     let shared = Arc::new(Shared::new(first, config.threads));
     let bells = Arc::new(OnceLock::new());
     let options = Options {
         driver: driver.clone(),
-        on_terminate: Box::new(tell_workers(Arc::clone(&shared), Arc::clone(&bells))),
+        on_terminate: Box::new(tell_workers(
+            withdrawal,
+            Arc::clone(&shared),
+            Arc::clone(&bells),
+        )),
     };
     let control = prepared.start(Arc::clone(&shared), options)?;
     let plane = match plane::start(listeners, driver, &config.limits, &shared) {
@@ -96,6 +105,10 @@ fn run_on(
     let bells = bells.get_or_init(|| plane.bells());
     // A signal may have come before there was anybody to ring for.
     bells.ring();
+    // Only now: whoever takes the sockets over may rely on them being served.
+    if let Err(error) = offering.begin(goods) {
+        tracing::warn!(%error, "no other gateway will be able to take over from this one");
+    }
     on_ready(&Ready {
         addresses: plane.addresses(),
         driver,
@@ -106,12 +119,25 @@ fn run_on(
     ended
 }
 
+/// Each client and each request in flight needs a descriptor.
+fn raise_descriptor_limit() {
+    match process::raise_descriptor_limit() {
+        Ok(limit) => tracing::debug!(limit, "the limit of open descriptors is raised"),
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open descriptors stays as it is (ulimit -n)");
+        }
+    }
+}
+
 /// What the control plane calls when a signal asks the gateway to end.
 fn tell_workers(
+    mut withdrawal: Withdrawal,
     shared: Arc<Shared>,
     bells: Arc<OnceLock<Bells>>,
 ) -> impl FnMut(Termination) + Send {
     move |what| {
+        // First, or a copy of a socket would live on after the workers have closed theirs.
+        withdrawal.withdraw();
         match what {
             Termination::Graceful => shared.start_draining(),
             Termination::AtOnce => shared.leave_at_once(),

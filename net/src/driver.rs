@@ -13,10 +13,10 @@ pub enum DriverChoice {
     /// io_uring where it works, else epoll.
     #[default]
     Auto,
-    /// io_uring or an error.
+    /// io_uring under monoio, or an error.
     Uring,
-    /// monoio's io_uring driver or an error: for comparison.
-    MonoioUring,
+    /// io_uring under our own executor, or an error.
+    Ring,
     /// epoll.
     Epoll,
 }
@@ -27,11 +27,11 @@ impl FromStr for DriverChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            "io_uring" | "ring" => Ok(Self::Uring),
-            "monoio-uring" => Ok(Self::MonoioUring),
+            "ring" => Ok(Self::Ring),
+            "io_uring" => Ok(Self::Uring),
             "epoll" => Ok(Self::Epoll),
             other => Err(format!(
-                "unknown driver '{other}': use auto, io_uring, monoio-uring or epoll"
+                "unknown driver '{other}': use auto, io_uring, ring or epoll"
             )),
         }
     }
@@ -40,10 +40,10 @@ impl FromStr for DriverChoice {
 /// What runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriverKind {
-    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN, under our own executor.
+    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN, under monoio.
     Uring,
-    /// The same under monoio's.
-    MonoioUring,
+    /// The same under our own executor, the room `ring`.
+    Ring,
     /// One epoll instance per core, edge-triggered.
     Epoll,
 }
@@ -51,8 +51,8 @@ pub enum DriverKind {
 impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Ring => "ring",
             Self::Uring => "io_uring",
-            Self::MonoioUring => "monoio-uring",
             Self::Epoll => "epoll",
         })
     }
@@ -85,7 +85,7 @@ impl Driver {
             });
         }
         let kind = match choice {
-            DriverChoice::MonoioUring => DriverKind::MonoioUring,
+            DriverChoice::Ring => DriverKind::Ring,
             _ => DriverKind::Uring,
         };
         match (probe_uring(), choice) {
@@ -94,7 +94,7 @@ impl Driver {
                 reason: "the kernel allows io_uring with single issuer and deferred task run"
                     .to_owned(),
             }),
-            (Err(why), DriverChoice::Uring | DriverChoice::MonoioUring) => Err(SelectError(why)),
+            (Err(why), DriverChoice::Ring | DriverChoice::Uring) => Err(SelectError(why)),
             (Err(why), _) => Ok(Self {
                 kind: DriverKind::Epoll,
                 reason: format!("io_uring cannot be used: {why}"),
@@ -195,9 +195,6 @@ mod tests {
     #[test]
     fn an_unknown_driver_is_refused_with_the_known_ones() {
         let error = DriverChoice::from_str("kqueue").unwrap_err();
-        assert!(
-            error.contains("auto, io_uring, monoio-uring or epoll"),
-            "{error}"
-        );
+        assert!(error.contains("auto, io_uring, ring or epoll"), "{error}");
     }
 }

@@ -13,10 +13,10 @@ use monoio::buf::{IoBuf, IoBufMut};
 
 use crate::{
     Chunk, ChunkMut, ring,
-    runtime::{BackEnd, back_end, wants_nonblocking},
+    runtime::{BackEnd, back_end},
 };
 
-/// Waits until a descriptor that is no socket (a pipe, pidfd, signalfd) can be read or written.
+/// Waits until a descriptor (a pipe, pidfd, signalfd, listening socket) can be read or written.
 ///
 /// Reading and writing it is the caller's business; this only tells when to try.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Readiness {
 enum Polled {
     Ring(Rc<OwnedFd>),
     /// Not a Unix stream: the type is borrowed for its `readable` and `writable`, which are a
-    /// poll operation and work on every pollable descriptor. No socket operation is ever made.
+    /// poll operation and work on every pollable descriptor. No other operation is made by it.
     Monoio(monoio::net::UnixStream),
 }
 
@@ -118,14 +118,6 @@ impl AsRawFd for Readiness {
 pub(crate) fn borrow_socket<T: ?Sized>(fd: RawFd, _owner: &T) -> BorrowedFd<'_> {
     // SAFETY: the lifetime of the result is that of `_owner`, which holds the descriptor open.
     unsafe { BorrowedFd::borrow_raw(fd) }
-}
-
-/// Makes a descriptor non-blocking, as the epoll driver needs it.
-pub(crate) fn set_nonblocking_if_needed(fd: BorrowedFd<'_>) -> io::Result<()> {
-    if wants_nonblocking() {
-        set_nonblocking(fd)?;
-    }
-    Ok(())
 }
 
 /// Makes a descriptor non-blocking.

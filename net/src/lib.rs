@@ -52,7 +52,7 @@ pub use combine::{Either, Race, race};
 pub use driver::{Driver, DriverChoice, DriverKind, SelectError};
 pub use endpoint::Endpoint;
 pub use fd::{Readiness, inherited_listener, inherited_pipe};
-pub use listener::{Listener, bind_tcp, bind_unix};
+pub use listener::{BACKLOG, Listener, bind_tcp, bind_unix};
 pub use pipe::{PipeReader, PipeWriter};
 pub use runtime::{Runtime, spawn};
 pub use signals::Signals;

@@ -1,26 +1,34 @@
 //! Listening sockets: TCP with SO_REUSEPORT so that each core has its own, Unix by path.
 //!
+//! A listener waits for readiness and then accepts without blocking. That costs a system call more
+//! than an accept that the kernel completes by itself, but it can be stopped at any moment, and no
+//! connection is ever taken from the kernel and then forgotten. It never calls shutdown(2): the
+//! same socket may be in another process, which goes on with it.
+//!
 //! What it does not do: accept in a loop or decide what to do when descriptors run out; the
 //! worker does.
 
 use std::{
+    cell::RefCell,
+    fmt,
+    future::{Future, poll_fn},
     io,
-    net::{Shutdown, SocketAddr},
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    net::SocketAddr,
+    os::fd::{AsRawFd, OwnedFd},
     path::Path,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::{
-    Readiness, Stream,
-    fd::{borrow_socket, set_nonblocking_if_needed},
-    runtime::{BackEnd, back_end, wants_nonblocking},
-};
+use crate::{Readiness, Stream, fd::borrow_socket, runtime::wants_nonblocking, timer::sleep};
 
 /// Connections that the kernel holds for us before we accept them (capped by
 /// net.core.somaxconn).
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: u16 = 4096;
 
 /// Binds a TCP listener. With `share_port`, other sockets of this user may bind the same address
 /// and the kernel spreads connections over them (SO_REUSEPORT, socket(7)).
@@ -36,7 +44,7 @@ pub fn bind_tcp(address: SocketAddr, share_port: bool) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share_port)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     Ok(socket)
 }
 
@@ -47,34 +55,32 @@ pub fn bind_tcp(address: SocketAddr, share_port: bool) -> io::Result<Socket> {
 pub fn bind_unix(path: &Path) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.cloexec(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG.into())?;
     Ok(socket)
 }
 
 /// A listening socket on this core's runtime.
+///
+/// However fast clients connect, other tasks have their turn: see [`Listener::accept`].
 pub struct Listener {
-    inner: Inner,
+    readiness: Readiness,
+    is_tcp: bool,
+    /// What accepted sockets are made with.
+    flags: SocketFlags,
+    pace: RefCell<Pace>,
 }
 
-enum Inner {
-    Ring {
-        socket: Socket,
-        readiness: Readiness,
-        is_tcp: bool,
-    },
-    Tcp(monoio::net::TcpListener),
-    Unix(monoio::net::UnixListener),
-}
-
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.inner {
-            Inner::Ring { .. } => "Listener(ring)",
-            Inner::Tcp(_) => "Listener(tcp)",
-            Inner::Unix(_) => "Listener(unix)",
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.is_tcp {
+            true => "Listener(tcp)",
+            false => "Listener(unix)",
         })
     }
 }
+
+/// A connection and, if it came over TCP, where from.
+type Accepted = (Stream, Option<SocketAddr>);
 
 impl Listener {
     /// Takes over a bound, listening socket. Call it on the runtime's thread.
@@ -82,87 +88,103 @@ impl Listener {
     /// # Errors
     /// When the socket is neither TCP nor Unix, or cannot be registered.
     pub fn new(socket: Socket) -> io::Result<Self> {
-        let domain = socket.domain()?;
-        if back_end() == BackEnd::Ring {
-            let readiness = Readiness::new(socket.as_fd().try_clone_to_owned()?)?;
-            let is_tcp = domain != Domain::UNIX;
-            return Ok(Self {
-                inner: Inner::Ring {
-                    socket,
-                    readiness,
-                    is_tcp,
-                },
-            });
+        let is_tcp = socket.domain()? != Domain::UNIX;
+        if is_tcp {
+            // Replies are written whole: waiting for more (Nagle) only adds latency. Accepted
+            // sockets inherit it, which saves a system call for each.
+            socket.set_tcp_nodelay(true)?;
         }
-        set_nonblocking_if_needed(socket.as_fd())?;
-        let fd = OwnedFd::from(socket);
-        let inner = if domain == Domain::UNIX {
-            Inner::Unix(monoio::net::UnixListener::from_std(fd.into())?)
-        } else {
-            Inner::Tcp(monoio::net::TcpListener::from_std(fd.into())?)
-        };
-        Ok(Self { inner })
+        // A program that this process starts must not get a client's connection.
+        let mut flags = SocketFlags::CLOEXEC;
+        flags.set(SocketFlags::NONBLOCK, wants_nonblocking());
+        Ok(Self {
+            readiness: Readiness::new(OwnedFd::from(socket))?,
+            is_tcp,
+            flags,
+            pace: RefCell::default(),
+        })
     }
 
-    /// Stops listening: a pending [`Listener::accept`] ends with an error, so that no connection is
-    /// taken from the kernel and then forgotten, as a dropped one might be.
-    pub fn stop(&self) {
-        let fd = match &self.inner {
-            Inner::Ring { socket, .. } => socket.as_raw_fd(),
-            Inner::Tcp(listener) => listener.as_raw_fd(),
-            Inner::Unix(listener) => listener.as_raw_fd(),
-        };
-        let socket = borrow_socket(fd, self);
-        // The error would say that it does not listen.
-        SockRef::from(&socket).shutdown(Shutdown::Both).ok();
-    }
-
-    /// Waits for the next connection. The address is that of a TCP peer.
+    /// Waits for the next connection. The address is that of a TCP peer. Dropping the future before
+    /// it ends loses nothing.
+    ///
+    /// It is ready at once while connections wait, but not for ever: after [`IN_A_ROW_MAX`] of them
+    /// it waits until the runtime has looked at timers and at everything that has completed.
     ///
     /// # Errors
     /// What accept(2) answered; `EMFILE` and `ENFILE` pass when descriptors are free again, and
     /// `ECONNABORTED` concerns only the connection that is gone.
-    pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
-        match &self.inner {
-            Inner::Ring {
-                socket,
-                readiness,
-                is_tcp,
-            } => loop {
-                match socket.accept() {
-                    Ok((stream, peer)) => {
-                        if *is_tcp {
-                            stream.set_tcp_nodelay(true)?;
-                        }
-                        return Ok((Stream::adopt(stream)?, peer.as_socket()));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        readiness.readable().await?
-                    }
-                    Err(error) => return Err(error),
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        self.turn().await;
+        loop {
+            match self.accept_now() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.readable().await?;
                 }
-            },
-            Inner::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                close_on_exec(stream.as_raw_fd(), &stream)?;
-                // Replies are written whole: waiting for more (Nagle) only adds latency.
-                stream.set_nodelay(true)?;
-                Ok((Stream::from_tcp(stream), Some(peer)))
-            }
-            Inner::Unix(listener) => {
-                let (stream, _unnamed) = listener.accept().await?;
-                close_on_exec(stream.as_raw_fd(), &stream)?;
-                Ok((Stream::from_unix(stream), None))
+                result => return result,
             }
         }
     }
+
+    /// The next connection that is in the backlog already, `None` if there is none. It waits only
+    /// for other tasks' turn, as [`Listener::accept`] does.
+    ///
+    /// # Errors
+    /// As [`Listener::accept`].
+    pub async fn accept_waiting(&self) -> io::Result<Option<Accepted>> {
+        self.turn().await;
+        match self.accept_now() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn accept_now(&self) -> io::Result<Accepted> {
+        let listening = borrow_socket(self.readiness.as_raw_fd(), self);
+        let (socket, peer) = acceptfrom_with(listening, self.flags)?;
+        let peer = peer.filter(|_| self.is_tcp);
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        Ok((Stream::adopt(socket, self.is_tcp)?, peer))
+    }
+
+    async fn turn(&self) {
+        poll_fn(|cx| self.pace.borrow_mut().poll_turn(cx)).await;
+    }
 }
 
-/// The io_uring driver accepts without SOCK_CLOEXEC; a program that this process starts must not
-/// get a client's connection.
-fn close_on_exec<T>(fd: RawFd, owner: &T) -> io::Result<()> {
-    if wants_nonblocking() {
-        return Ok(());
+/// Connections that are accepted before the runtime must have looked around.
+const IN_A_ROW_MAX: u32 = 64;
+
+/// The shortest pause that a timer knows.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// Sees to it that clients who connect faster than they are accepted do not take the thread for
+/// themselves.
+///
+/// A connection makes a task that is ready at once, and often its request is there already. As long
+/// as any task is ready, the runtime neither looks at timers nor (under io_uring) at most of what
+/// has completed; nothing but the end of a pause says that it did. So a pause is begun in time and
+/// must be over before the next turn but [`IN_A_ROW_MAX`]; nearly always it is, and costs nothing.
+#[derive(Default)]
+struct Pace {
+    /// Turns since the last pause.
+    turns: u32,
+    breath: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+impl Pace {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.turns == IN_A_ROW_MAX / 2 && self.breath.is_none() {
+            self.breath = Some(Box::pin(sleep(BREATH)));
+        }
+        if let Some(breath) = &mut self.breath {
+            if breath.as_mut().poll(cx).is_ready() {
+                *self = Self::default();
+            } else if self.turns >= IN_A_ROW_MAX {
+                return Poll::Pending;
+            }
+        }
+        self.turns += 1;
+        Poll::Ready(())
     }
-    SockRef::from(&borrow_socket(fd, owner)).set_cloexec(true)
 }

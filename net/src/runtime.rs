@@ -19,15 +19,15 @@ pub struct Runtime {
 
 enum Inner {
     Ring(ring::RingRuntime),
-    MonoioUring(monoio::Runtime<TimeDriver<IoUringDriver>>),
+    Uring(monoio::Runtime<TimeDriver<IoUringDriver>>),
     Epoll(monoio::Runtime<TimeDriver<LegacyDriver>>),
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.inner {
-            Inner::Ring(_) => DriverKind::Uring,
-            Inner::MonoioUring(_) => DriverKind::MonoioUring,
+            Inner::Ring(_) => DriverKind::Ring,
+            Inner::Uring(_) => DriverKind::Uring,
             Inner::Epoll(_) => DriverKind::Epoll,
         };
         f.debug_struct("Runtime").field("driver", &kind).finish()
@@ -41,8 +41,8 @@ impl Runtime {
     /// What io_uring_setup(2) or epoll_create(2) answered: no memory or no descriptors left.
     pub fn new(driver: &Driver) -> io::Result<Self> {
         let inner = match driver.kind {
-            DriverKind::Uring => Inner::Ring(ring::RingRuntime::new()?),
-            DriverKind::MonoioUring => Inner::MonoioUring(
+            DriverKind::Ring => Inner::Ring(ring::RingRuntime::new()?),
+            DriverKind::Uring => Inner::Uring(
                 RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
                     .uring_builder(ring_builder())
                     .with_entries(RING_ENTRIES)
@@ -67,7 +67,7 @@ impl Runtime {
                 let _here = OnRing::new();
                 runtime.block_on(main)
             }
-            Inner::MonoioUring(runtime) => runtime.block_on(main),
+            Inner::Uring(runtime) => runtime.block_on(main),
             Inner::Epoll(runtime) => runtime.block_on(main),
         }
     }

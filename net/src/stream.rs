@@ -59,18 +59,16 @@ impl Stream {
                 stream.set_nodelay(true)?;
                 Ok(Self::from_tcp(stream))
             }
-            Endpoint::Unix(path) => Self::adopt(connect_unix(path).await?),
+            Endpoint::Unix(path) => Self::adopt(connect_unix(path).await?.into(), false),
         }
     }
 
     /// A socket that is connected, in the mode that the back end wants.
-    pub(crate) fn adopt(socket: Socket) -> io::Result<Self> {
-        let is_unix = socket.domain()? == Domain::UNIX;
-        let fd = OwnedFd::from(socket);
+    pub(crate) fn adopt(fd: OwnedFd, is_tcp: bool) -> io::Result<Self> {
         Ok(match runtime::back_end() {
             BackEnd::Ring => Self::from_ring(ring::Socket::new(fd)),
-            BackEnd::Monoio if is_unix => Self::from_unix(UnixStream::from_std(fd.into())?),
-            BackEnd::Monoio => Self::from_tcp(TcpStream::from_std(fd.into())?),
+            BackEnd::Monoio if is_tcp => Self::from_tcp(TcpStream::from_std(fd.into())?),
+            BackEnd::Monoio => Self::from_unix(UnixStream::from_std(fd.into())?),
         })
     }
 

@@ -27,6 +27,7 @@ mod template;
 mod unix;
 
 mod child;
+mod descriptors;
 mod signal;
 mod status;
 
@@ -42,6 +43,7 @@ pub mod limits;
 
 pub use child::Child;
 pub use command::Command;
+pub use descriptors::raise_descriptor_limit;
 pub use environment::{BadVariable, Environment};
 pub use error::SpawnError;
 pub use family::{children, kill_orphan, reap_orphans};

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::descriptors;
 use crate::environment::Environment;
 use crate::stdio::{Group, Io, Stdio};
 use crate::unix::{Attributes, FileActions, Pointers, spawn};
@@ -91,6 +92,7 @@ impl Template {
             &envp,
         )
         .map_err(failed)?;
+        descriptors::lower_for(pid);
         // No race: the child is ours and nobody has waited for it, so its number cannot be reused.
         // O_CLOEXEC is implied, pidfd_open(2).
         match pidfd_open(pid, PidfdFlags::empty()) {

@@ -295,3 +295,39 @@ fn exits_are_told_and_signals_arrive() {
     child.signal(Signal::KILL).unwrap();
     child.kill_group(Signal::KILL).unwrap();
 }
+
+#[test]
+fn a_raised_limit_of_descriptors_is_not_passed_on() {
+    // Steps: this test runs itself under a low limit; inside, it raises its own and asks a child,
+    // which waits for a word that it gets after its start, for the limit that it has.
+    if !is_inner() {
+        let name = "a_raised_limit_of_descriptors_is_not_passed_on";
+        let exe = std::env::current_exe().unwrap();
+        let under = shell("ulimit -Sn 200; exec \"$0\" \"$@\"")
+            .arg(exe)
+            .args([name, "--exact", "--nocapture", "--test-threads=1"])
+            .env("INNER", "1");
+        let (text, exit) = output(under.stderr(Stdio::StdoutCopy));
+        assert!(exit.success(), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
+        return;
+    }
+    let own = process::raise_descriptor_limit().unwrap();
+    assert!(own.is_none_or(|own| own > 200), "{own:?}");
+    // Once more changes nothing.
+    assert_eq!(process::raise_descriptor_limit().unwrap(), own);
+    let (hold, go) = process::pipe().unwrap();
+    let (read, write) = process::pipe().unwrap();
+    let command = shell("read word; ulimit -Sn; ulimit -Hn");
+    let mut child = command
+        .stdin(Stdio::Fd(hold))
+        .stdout(Stdio::Fd(write))
+        .spawn()
+        .unwrap();
+    drop(go);
+    let mut text = String::new();
+    File::from(read).read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    let hard = own.map_or_else(|| "unlimited".to_owned(), |own| own.to_string());
+    assert_eq!(text, format!("200\n{hard}\n"));
+}

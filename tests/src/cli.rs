@@ -1,13 +1,14 @@
-//! The command line as a person uses it: a verb, its input, and what it prints.
+//! The command line as a person uses it: a verb (or curl), its input, and what it prints.
 
 use std::{
+    fs::File,
     io::Write,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
 };
 
-use crate::binaries;
+use crate::{binaries, time::DEADLINE};
 
 /// A command line to be run.
 #[derive(Debug)]
@@ -49,6 +50,19 @@ impl Cli {
         Self { command }
     }
 
+    /// `curl ARGUMENTS…`, split at spaces: the client that most people have. It reads no settings of
+    /// the person who runs the tests, and gives up where every test would.
+    #[must_use]
+    pub fn curl(arguments: &str) -> Self {
+        let mut command = Command::new("curl");
+        command
+            .args(["-q", "-sS", "--max-time"])
+            .arg(DEADLINE.as_secs().to_string())
+            .args(arguments.split_whitespace())
+            .stdin(Stdio::null());
+        Self { command }
+    }
+
     /// An argument that has spaces.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<std::ffi::OsStr>) -> Self {
@@ -80,16 +94,17 @@ impl Cli {
         self.command.stdin(Stdio::piped());
         let mut child = self.start();
         let mut stdin = child.stdin.take().unwrap();
-        let output = thread::scope(|scope| {
+        thread::scope(|scope| {
             // A verb that does not read its input may be gone already.
             scope.spawn(move || stdin.write_all(input).ok());
-            child.wait_with_output().unwrap()
-        });
-        Finished {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+            finish(child)
+        })
+    }
+
+    /// Runs it to its end with this file as its input.
+    pub fn run_from(mut self, input: File) -> Finished {
+        self.command.stdin(input);
+        finish(self.start())
     }
 
     /// Starts it with its output in pipes. Whoever asks ends it.
@@ -100,5 +115,14 @@ impl Cli {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
+    }
+}
+
+fn finish(child: Child) -> Finished {
+    let output = child.wait_with_output().unwrap();
+    Finished {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }

@@ -1,4 +1,4 @@
-//! Each test under each driver: one suite, two kernels' interfaces.
+//! Each test under each driver: one suite, two of the kernel's interfaces, two executors.
 //!
 //! A machine that refuses io_uring fails the io_uring half, so that nobody believes it was tested.
 //! `RINGWAY_TEST_DRIVERS=epoll` says that this is known.
@@ -10,8 +10,10 @@ use std::fmt;
 pub struct Driver(&'static str);
 
 impl Driver {
-    /// The ring.
+    /// io_uring under monoio.
     pub const IO_URING: Self = Self("io_uring");
+    /// io_uring under our own executor.
+    pub const RING: Self = Self("ring");
     /// The fallback.
     pub const EPOLL: Self = Self("epoll");
 
@@ -39,11 +41,12 @@ impl fmt::Display for Driver {
     }
 }
 
-/// Makes two tests of each function that takes a [`Driver`].
+/// Makes a test for each driver of each function that takes a [`Driver`].
 #[macro_export]
 macro_rules! under_each_driver {
     ($($name:ident)*) => {
         mod io_uring { $(#[test] fn $name() { $crate::Driver::IO_URING.run(super::$name); })* }
+        mod ring { $(#[test] fn $name() { $crate::Driver::RING.run(super::$name); })* }
         mod epoll { $(#[test] fn $name() { $crate::Driver::EPOLL.run(super::$name); })* }
     };
 }

@@ -289,6 +289,14 @@ impl Peer {
         Some(std::mem::replace(&mut self.unread, rest))
     }
 
+    /// The next bytes as they come; `None` at the end of the connection.
+    pub fn some(&mut self) -> Option<Vec<u8>> {
+        if self.unread.is_empty() && !self.fill() {
+            return None;
+        }
+        Some(std::mem::take(&mut self.unread))
+    }
+
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 64 * 1024];
         // A gateway that was killed resets its connections: an end like any other.
@@ -299,12 +307,43 @@ impl Peer {
 
     /// Sends; a gateway that has gone does not mind.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).ok();
+        self.try_send(bytes).ok();
+    }
+
+    /// Sends, for a script that goes on for as long as somebody takes it.
+    ///
+    /// # Errors
+    /// When the gateway has gone.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
     }
 
     /// Waits for the gateway to close.
     pub fn wait_for_end(&mut self) {
         while self.fill() {}
+    }
+}
+
+/// For protocols that take over the connection, with what was read already first.
+impl Read for Peer {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.unread.is_empty() {
+            return self.stream.read(buffer);
+        }
+        let length = buffer.len().min(self.unread.len());
+        buffer[..length].copy_from_slice(&self.unread[..length]);
+        self.unread.drain(..length);
+        Ok(length)
+    }
+}
+
+impl Write for Peer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
     }
 }
 

@@ -46,10 +46,9 @@ pub(crate) enum Next {
     BreakOff,
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve(service: Rc<Service>, stream: Stream) {
+/// Serves a connection to its end, counted as `open`.
+pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnection) {
     let input = Input::new(stream.receiver);
-    let open = service.open(input.stopper());
     let mut connection = Connection {
         service,
         input,

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use net::{Chunk, HangUp, Receiver, Stopper};
+use net::{Chunk, HangUp, Receiver};
 use wire::{BodyDecoder, Parsed, RequestHead};
 
 use crate::limits;
@@ -48,11 +48,6 @@ impl Input {
     /// Whether a receive was given up, so that bytes may be missing.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.is_receiving
-    }
-
-    /// A handle to end the receiving from outside.
-    pub(crate) fn stopper(&self) -> Stopper {
-        self.receiver.stopper()
     }
 
     /// A watch for the client going away while nothing is received.

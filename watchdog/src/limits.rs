@@ -58,15 +58,6 @@ pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The pause before accepting again when no descriptor was left.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many connections are accepted before others get a turn.
-pub(crate) const ACCEPTS_IN_A_ROW_MAX: u32 = 64;
-
-/// The pause after so many, the shortest that a timer knows.
-pub(crate) const ACCEPT_BREATH: Duration = Duration::from_millis(1);
-
-/// At the shutdown: no connection within this means that the backlog is empty.
-pub(crate) const BACKLOG_LOOK: Duration = Duration::from_millis(1);
-
 /// At the shutdown: how long the backlog is emptied. Without an end, clients that keep coming would
 /// keep the watchdog from ending.
 pub(crate) const BACKLOG_MAX: Duration = Duration::from_millis(100);
@@ -75,5 +66,4 @@ pub(crate) const BACKLOG_MAX: Duration = Duration::from_millis(100);
 pub(crate) const RETRY_AFTER_S: u32 = 1;
 
 const _: () = assert!(HELD_BYTES_MAX >= JOINED_BYTES_MAX);
-const _: () = assert!(BACKLOG_LOOK.as_millis() < BACKLOG_MAX.as_millis());
 const _: () = assert!(SILENCE_AFTER_END.as_millis() < OUTPUT_AFTER_END_MAX.as_millis());

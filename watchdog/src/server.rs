@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use net::{Driver, Either, Listener, Runtime, Signals, race, sleep};
+use net::{Driver, Listener, Runtime, Signals, Stream, sleep};
 use nix::sys::signal::Signal;
 
 use crate::calls::Calls;
 use crate::config::Config;
-use crate::limits::{ACCEPT_BREATH, ACCEPT_PAUSE, ACCEPTS_IN_A_ROW_MAX, BACKLOG_LOOK};
+use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
 use crate::service::Service;
 use crate::{connection, log, shutdown};
@@ -109,44 +109,40 @@ fn log_start(service: &Service, driver: &Driver) {
     }
 }
 
-/// Accepts connections for ever.
-///
-/// Now and then it pauses. An accept that finds a connection waiting is ready at once, and makes a
-/// task that is ready at once; and as long as any task is ready the runtime neither looks at timers
-/// nor (under io_uring) at what else has completed. Clients that connect faster than they are
-/// accepted would so keep all calls, and signals, from being seen.
+/// Accepts connections for ever. Dropping it loses none.
 pub(crate) async fn accept(service: &Rc<Service>, listener: &Listener) {
     loop {
-        for _ in 0..ACCEPTS_IN_A_ROW_MAX {
-            accept_one(service, listener).await;
+        match listener.accept().await {
+            Ok((stream, _peer)) => serve(service, stream),
+            Err(error) => not_accepted(&error).await,
         }
-        sleep(ACCEPT_BREATH).await;
     }
 }
 
-/// Accepts the connections that wait in the backlog already. Pauses as [`accept`] does.
+/// Accepts the connections that wait in the backlog already.
 pub(crate) async fn accept_waiting(service: &Rc<Service>, listener: &Listener) {
     loop {
-        for _ in 0..ACCEPTS_IN_A_ROW_MAX {
-            let next = race(accept_one(service, listener), sleep(BACKLOG_LOOK)).await;
-            if matches!(next, Either::Second(())) {
-                return;
-            }
+        match listener.accept_waiting().await {
+            Ok(Some((stream, _peer))) => serve(service, stream),
+            Ok(None) => return,
+            Err(error) => not_accepted(&error).await,
         }
-        sleep(ACCEPT_BREATH).await;
     }
 }
 
-async fn accept_one(service: &Rc<Service>, listener: &Listener) {
-    match listener.accept().await {
-        Ok((stream, _peer)) => net::spawn(connection::serve(Rc::clone(service), stream)),
-        // The connection was gone before it could be accepted.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-        Err(error) => {
-            log::line(&format!(
-                "no connection can be accepted: {error}; trying again"
-            ));
-            sleep(ACCEPT_PAUSE).await;
-        }
+fn serve(service: &Rc<Service>, stream: Stream) {
+    // Here and not in the task, which has not begun yet: a shutdown must know of it from now on.
+    let open = service.open(stream.receiver.stopper());
+    net::spawn(connection::serve(Rc::clone(service), stream, open));
+}
+
+async fn not_accepted(error: &io::Error) {
+    // The connection was gone before it could be accepted.
+    if error.kind() == io::ErrorKind::ConnectionAborted {
+        return;
     }
+    log::line(&format!(
+        "no connection can be accepted: {error}; trying again"
+    ));
+    sleep(ACCEPT_PAUSE).await;
 }

@@ -13,7 +13,7 @@
 
 use crate::body::Step;
 use crate::error::Error;
-use crate::limits::{CHUNK_EXTENSION_BYTES_MAX, LENGTH_BYTES_MAX, TRAILER_BYTES_MAX};
+use crate::limits::{CHUNK_EXTENSION_BYTES_MAX, LENGTH_BYTES_MAX, TRAILER_BYTES_MAX, TRAILERS_MAX};
 use crate::octets::{is_token_octet, is_value_octet};
 
 /// Most hexadecimal digits in a chunk size, leading zeros included: what 64 bits need.
@@ -85,6 +85,8 @@ pub(crate) struct Chunked {
     left: u64,
     /// Bytes of this chunk's extension, or of all trailers.
     bytes: u16,
+    /// Trailers so far.
+    trailers: u8,
     /// The name of the trailer that is read, in small letters, as far as it matters.
     name: [u8; NAME_BYTES_MAX],
     /// Its length; [`NAME_BYTES_MAX`] + 1 for all longer ones.
@@ -98,6 +100,7 @@ impl Chunked {
             digits: 0,
             left: 0,
             bytes: 0,
+            trailers: 0,
             name: [0; NAME_BYTES_MAX],
             name_len: 0,
         }
@@ -262,6 +265,10 @@ impl Chunked {
             (State::LineStart | State::Name, _) if is_token_octet(octet) => {
                 if self.state == State::LineStart {
                     self.name_len = 0;
+                    self.trailers += 1;
+                    if self.trailers > TRAILERS_MAX {
+                        return Err(Error::TrailersTooLarge);
+                    }
                 }
                 self.remember(octet);
                 Ok(State::Name)

@@ -131,7 +131,7 @@ pub enum Error {
     /// RFC 9110 §6.5.1: framing, routing, authentication and content fields are not for trailers.
     #[error("a trailer uses a name that is not allowed there")]
     ForbiddenTrailer,
-    /// Over [`crate::TRAILER_BYTES_MAX`].
+    /// Over [`crate::TRAILER_BYTES_MAX`] or [`crate::TRAILERS_MAX`].
     #[error("the trailers are too large")]
     TrailersTooLarge,
     /// RFC 9112 §8: the connection ended within a message.

@@ -52,7 +52,7 @@ pub use head::{Parsed, Version};
 pub use headers::{Header, Headers, Iter};
 pub use limits::{
     CHUNK_EXTENSION_BYTES_MAX, HEADERS_CAP, LENGTH_BYTES_MAX, Limits, NOMINATING_BYTES_MAX,
-    TRAILER_BYTES_MAX,
+    TRAILER_BYTES_MAX, TRAILERS_MAX,
 };
 pub use method::Method;
 pub use request::{RequestHead, parse_request};

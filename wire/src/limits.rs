@@ -12,6 +12,9 @@ pub const CHUNK_EXTENSION_BYTES_MAX: u16 = 256;
 /// Longest trailer section of a chunked body in bytes, line ends included.
 pub const TRAILER_BYTES_MAX: u16 = 8 * 1024;
 
+/// Most lines in a trailer section: whoever reads it next has a limit, too.
+pub const TRAILERS_MAX: u8 = 64;
+
 /// Largest `Content-Length` and largest chunk in bytes.
 ///
 /// Many peers read lengths into a signed 64-bit number. A length that turns negative there, but

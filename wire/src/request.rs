@@ -46,7 +46,8 @@ pub struct RequestHead<'b> {
 /// Reads one request head from the front of `buf`.
 ///
 /// One CRLF before it is skipped (RFC 9112 §2.2) and counted in `len`. Nothing is allocated. The
-/// verdict does not depend on how the bytes are cut into calls.
+/// verdict does not depend on how the bytes are cut into calls; of several faults, the one that
+/// shows first is named.
 ///
 /// # Errors
 /// Every variant of [`Error`] that speaks of a request line, a header or a head; its

@@ -15,6 +15,9 @@ pub use upstream::{StaticUpstream, UpstreamError};
 pub struct Config {
     /// Where clients connect; at least one. Port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Take the listening sockets of a gateway that listens there already, and share the address
+    /// with whoever else does.
+    pub take_over: bool,
     /// Function specs, sockets and logs live here; made if it is not there, mode 0700.
     pub state_dir: PathBuf,
     /// Workers of the data plane, one thread each; at least one.

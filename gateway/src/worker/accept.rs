@@ -1,8 +1,8 @@
 //! Takes connections from one listener and starts a task for each.
 
-use std::{future::pending, io, rc::Rc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
-use net::{Listener, race};
+use net::{Listener, Stream, race};
 
 use super::{Worker, admission};
 
@@ -10,25 +10,30 @@ use super::{Worker, admission};
 /// enough not to be noticed. The waiting connections stay in the kernel's backlog.
 const OUT_OF_RESOURCES_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the worker drains.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: Listener) {
-    let stopped = async {
-        worker.drain.started().await;
-        // Not by dropping the accept that is pending: the kernel may have completed it already.
-        listener.stop();
-        pending::<()>().await;
-    };
-    race(accept_all(&worker, &listener), stopped).await;
+/// How many of the connections that wait in the backlog are still taken when the worker drains:
+/// more than a backlog holds, so all of them, unless clients keep coming.
+const BACKLOG_MAX: usize = 2 * net::BACKLOG as usize;
+
+/// Accepts until the worker drains, then what waits in the backlog, then closes the listener. A
+/// drain waits for it.
+///
+/// Closing resets what is left in a backlog. Where another gateway has the same socket (see
+/// `handover`) nothing is reset, and who of the two accepts a connection does not matter.
+pub(super) fn begin(worker: &Rc<Worker>, listener: Listener) {
+    let worker = Rc::clone(worker);
+    let open = worker.drain.open_listener();
+    net::spawn(async move {
+        race(accept_all(&worker, &listener), worker.drain.started()).await;
+        accept_waiting(&worker, &listener).await;
+        drop(listener);
+        drop(open);
+    });
 }
 
 async fn accept_all(worker: &Rc<Worker>, listener: &Listener) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                worker.cells.accepted.add_one();
-                net::spawn(admission::admit(Rc::clone(worker), stream, peer));
-            }
-            Err(_) if worker.shared.is_draining() => return,
+            Ok((stream, peer)) => serve(worker, stream, peer),
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections; trying again");
@@ -36,6 +41,27 @@ async fn accept_all(worker: &Rc<Worker>, listener: &Listener) {
             }
         }
     }
+}
+
+async fn accept_waiting(worker: &Rc<Worker>, listener: &Listener) {
+    for _ in 0..BACKLOG_MAX {
+        match listener.accept_waiting().await {
+            Ok(Some((stream, peer))) => serve(worker, stream, peer),
+            Ok(None) => return,
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "connections that wait cannot be accepted any more");
+                return;
+            }
+        }
+    }
+}
+
+fn serve(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+    worker.cells.accepted.add_one();
+    // Here and not in the task, which has not begun yet: a drain must know of it from now on.
+    let seat = worker.drain.seat(&stream.receiver);
+    net::spawn(admission::admit(Rc::clone(worker), stream, peer, seat));
 }
 
 /// accept(2): errors that the new connection brought with it, not the listener.

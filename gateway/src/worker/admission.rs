@@ -13,7 +13,7 @@ use std::{
 
 use net::{ChunkMut, Stream};
 
-use super::{Client, Worker, connection};
+use super::{Client, Worker, connection, drain::Seat};
 use crate::{
     failure::Failure,
     reply::{Form, encode_failure},
@@ -28,17 +28,23 @@ const TOLD_AT_A_TIME_MAX: u64 = 64;
 const TELLING: Duration = Duration::from_secs(1);
 
 /// Serves a connection or refuses it.
-pub(super) async fn admit(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+pub(super) async fn admit(
+    worker: Rc<Worker>,
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    seat: Seat,
+) {
     let connection = worker.cells.hold(|cells| &cells.connections);
     let failure = match enter(&worker, peer) {
-        Ok(_place) => return connection::serve(worker, stream, peer).await,
+        Ok(_place) => return connection::serve(worker, stream, peer, seat).await,
         Err(failure) => failure,
     };
     drop(connection);
     worker.cells.failed(failure.reason());
     if worker.cells.turned_away.get() < TOLD_AT_A_TIME_MAX {
         let _telling = worker.cells.hold(|cells| &cells.turned_away);
-        tell(&worker, stream, peer, &failure).await;
+        let client = Client::new(stream, peer, seat);
+        tell(&worker, client, &failure).await;
     }
 }
 
@@ -61,9 +67,7 @@ fn enter(worker: &Worker, peer: Option<SocketAddr>) -> Result<Option<PeersPlace>
     }
 }
 
-async fn tell(worker: &Worker, stream: Stream, peer: Option<SocketAddr>, failure: &Failure) {
-    let seat = worker.drain.seat(&stream.receiver);
-    let mut client = Client::new(stream, peer, seat);
+async fn tell(worker: &Worker, mut client: Client, failure: &Failure) {
     let mut out = ChunkMut::new();
     let form = Form {
         json: false,

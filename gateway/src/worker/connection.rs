@@ -9,7 +9,7 @@ use std::{net::SocketAddr, rc::Rc, time::Instant};
 use net::{Chunk, ChunkMut, Either, Stream, race};
 use wire::{Parsed, RequestHead};
 
-use super::{Client, Worker};
+use super::{Client, Worker, drain::Seat};
 use crate::{
     balance,
     failure::Failure,
@@ -32,8 +32,12 @@ pub(crate) enum Next {
 }
 
 /// Serves one client until its connection ends.
-pub(super) async fn serve(worker: Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
-    let seat = worker.drain.seat(&stream.receiver);
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    seat: Seat,
+) {
     let mut client = Client::new(stream, peer, seat);
     let mut unread = Chunk::default();
     let mut requests = 0;

@@ -1,7 +1,10 @@
-//! How a worker ends: no new connections, idle ones closed, busy ones after their request.
+//! How a worker ends: no new connections, idle ones a little later, busy ones after their request.
 //!
-//! A connection that waits for a request has its reading side shut down: bytes that had arrived
-//! are still read and answered, so a request that crosses our farewell is not lost.
+//! A connection that waits for a request when the drain begins, or comes to wait during it, stays
+//! open for a short time: a client may be sending its next request at this moment, and one that
+//! does is answered with `Connection: close`, which is the only orderly way to part (RFC 9112,
+//! 9.6). When that time is over its reading side is shut down: bytes that had arrived are still
+//! read and answered.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,17 +18,21 @@ use std::{
 use net::{Receiver, Stopper, race};
 
 /// The connections of a worker and whether they are to end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Drain {
     inner: Rc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    /// How long a connection may stay idle once the drain has begun.
+    idle_timeout: Duration,
     started: Cell<bool>,
     given_up: Cell<bool>,
     next_seat: Cell<u64>,
     seats: RefCell<HashMap<u64, Taken>>,
+    /// Listeners from which connections may still come.
+    listeners: Cell<usize>,
     /// Tasks that wait for the start or the end.
     waiting: RefCell<Vec<Waker>>,
 }
@@ -37,6 +44,29 @@ struct Taken {
 }
 
 impl Drain {
+    /// For a worker whose drain leaves idle connections `idle_timeout`.
+    pub(crate) fn new(idle_timeout: Duration) -> Self {
+        Self {
+            inner: Rc::new(Inner {
+                idle_timeout,
+                started: Cell::new(false),
+                given_up: Cell::new(false),
+                next_seat: Cell::new(0),
+                seats: RefCell::default(),
+                listeners: Cell::new(0),
+                waiting: RefCell::default(),
+            }),
+        }
+    }
+
+    /// Has the drain wait for a listener until the returned guard is dropped.
+    pub(super) fn open_listener(&self) -> OpenListener {
+        self.inner.listeners.set(self.inner.listeners.get() + 1);
+        OpenListener {
+            inner: Rc::clone(&self.inner),
+        }
+    }
+
     /// Registers a connection until its seat is dropped.
     pub(crate) fn seat(&self, receiver: &Receiver) -> Seat {
         let number = self.inner.next_seat.get();
@@ -57,10 +87,13 @@ impl Drain {
         if self.inner.started.replace(true) {
             return;
         }
-        for taken in self.inner.seats.borrow().values() {
-            if taken.idle {
-                taken.stopper.stop();
-            }
+        let seats = self.inner.seats.borrow();
+        let idle: Vec<u64> = seats
+            .iter()
+            .filter_map(|(number, taken)| taken.idle.then_some(*number))
+            .collect();
+        if !idle.is_empty() {
+            net::spawn(Rc::clone(&self.inner).stop_later(idle));
         }
         self.inner.wake_all();
     }
@@ -70,11 +103,11 @@ impl Drain {
         self.inner.until(|inner| inner.started.get()).await;
     }
 
-    /// Waits until, after the start, the last connection has gone, `limit` at most. Tells how many
-    /// are left.
+    /// Waits until, after the start, the listeners and the last connection have gone, `limit` at
+    /// most. Tells how many connections are left.
     pub(crate) async fn done(&self, limit: Duration) -> usize {
         self.started().await;
-        let gone = |inner: &Inner| inner.given_up.get() || inner.seats.borrow().is_empty();
+        let gone = |inner: &Inner| inner.given_up.get() || inner.is_empty();
         race(self.inner.until(gone), net::sleep(limit)).await;
         self.inner.seats.borrow().len()
     }
@@ -87,9 +120,32 @@ impl Drain {
 }
 
 impl Inner {
+    /// Whether nobody is connected and nobody can come.
+    fn is_empty(&self) -> bool {
+        self.listeners.get() == 0 && self.seats.borrow().is_empty()
+    }
+
+    /// Ends the reading of those connections that are idle when their time is over. A connection
+    /// becomes idle once during a drain: the answer to its next request ends it.
+    async fn stop_later(self: Rc<Self>, seats: Vec<u64>) {
+        net::sleep(self.idle_timeout).await;
+        let taken = self.seats.borrow();
+        for taken in seats.iter().filter_map(|number| taken.get(number)) {
+            if taken.idle {
+                taken.stopper.stop();
+            }
+        }
+    }
+
     fn wake_all(&self) {
         for waker in self.waiting.borrow_mut().drain(..) {
             waker.wake();
+        }
+    }
+
+    fn wake_if_empty(&self) {
+        if self.started.get() && self.is_empty() {
+            self.wake_all();
         }
     }
 
@@ -116,13 +172,13 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Says whether the connection is between two requests. An idle one that learns here that
-    /// the worker drains has its reading ended at once.
+    /// Says whether the connection is between two requests. One that comes to be so during a drain
+    /// has the short time that all idle ones have.
     pub(crate) fn set_idle(&self, idle: bool) {
         if let Some(taken) = self.inner.seats.borrow_mut().get_mut(&self.number) {
             taken.idle = idle;
             if idle && self.inner.started.get() {
-                taken.stopper.stop();
+                net::spawn(Rc::clone(&self.inner).stop_later(vec![self.number]));
             }
         }
     }
@@ -130,11 +186,20 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut seats = self.inner.seats.borrow_mut();
-        seats.remove(&self.number);
-        if seats.is_empty() && self.inner.started.get() {
-            drop(seats);
-            self.inner.wake_all();
-        }
+        self.inner.seats.borrow_mut().remove(&self.number);
+        self.inner.wake_if_empty();
+    }
+}
+
+/// A listener that a drain waits for.
+#[derive(Debug)]
+pub(super) struct OpenListener {
+    inner: Rc<Inner>,
+}
+
+impl Drop for OpenListener {
+    fn drop(&mut self) {
+        self.inner.listeners.set(self.inner.listeners.get() - 1);
+        self.inner.wake_if_empty();
     }
 }

@@ -82,13 +82,13 @@ impl Worker {
         Self {
             core,
             wire_limits: limits.wire(),
+            drain: Drain::new(limits.drain_idle_timeout),
             limits,
             cells: OwnCells::new(Arc::clone(&shared), core),
             pool: Pool::default(),
             clock: Clock::default(),
             random: RefCell::new(fastrand::Rng::new()),
             routes: RefCell::new(Rc::new(View(shared.published.load()))),
-            drain: Drain::default(),
             shared,
         }
     }
@@ -125,7 +125,7 @@ pub(crate) fn run(setup: Setup) {
         let worker = Rc::new(Worker::new(setup.core, setup.shared, setup.limits));
         for socket in setup.listeners {
             match Listener::new(socket) {
-                Ok(listener) => net::spawn(accept::accept(Rc::clone(&worker), listener)),
+                Ok(listener) => accept::begin(&worker, listener),
                 Err(error) => {
                     tell(Err(error));
                     return;

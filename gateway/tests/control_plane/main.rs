@@ -36,6 +36,7 @@ struct Plane {
 fn config(state: &Path) -> Config {
     Config {
         listen: Vec::new(),
+        take_over: false,
         state_dir: state.to_owned(),
         threads: 1,
         driver: net::DriverChoice::Epoll,

@@ -22,10 +22,11 @@ use plane::Plane;
 use replica::Replica;
 use text::{exchange, read_answer};
 
-/// Instantiates each test for io_uring and for epoll.
+/// Instantiates each test for each driver.
 macro_rules! under_each_driver {
     ($($name:ident)*) => {
         mod io_uring { $(#[test] fn $name() { super::$name("io_uring"); })* }
+        mod ring { $(#[test] fn $name() { super::$name("ring"); })* }
         mod epoll { $(#[test] fn $name() { super::$name("epoll"); })* }
     };
 }
@@ -33,6 +34,7 @@ macro_rules! under_each_driver {
 // After the macro, which they use.
 mod limits;
 mod outlier;
+mod slow_clients;
 mod tunnel;
 
 under_each_driver! {

@@ -61,7 +61,7 @@ impl Plane {
         };
         let shared = Arc::new(Shared::new(first, CORES));
         let listen = [([127, 0, 0, 1], 0).into()];
-        let listeners = Listeners::bind(&listen, CORES).unwrap();
+        let listeners = Listeners::bind(&listen, CORES, false).unwrap();
         let running = plane::start(listeners, &driver, &limits, &shared).unwrap();
         Self { running, shared }
     }

@@ -229,9 +229,11 @@ impl Buffers {
     fn put(&mut self, number: u16) {
         let index = usize::from(self.tail % BUFFERS);
         let buffer = &mut self.lent[usize::from(number)];
-        // SAFETY: the index is within the ring, and the kernel reads an entry only after the tail
-        // has passed it, which is below.
-        let entry = unsafe { self.entries.add(index).as_mut() };
+        // SAFETY: the index is within the ring.
+        let mut entry = unsafe { self.entries.add(index) };
+        // SAFETY: the memory is ours and initialised, and the kernel reads an entry only after the
+        // tail has passed it, which is below.
+        let entry = unsafe { entry.as_mut() };
         entry.set_addr(buffer.as_mut_ptr() as u64);
         entry.set_len(u32::try_from(CHUNK_BYTES).unwrap_or(u32::MAX));
         entry.set_bid(number);

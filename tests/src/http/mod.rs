@@ -164,6 +164,14 @@ impl Connection {
         self.exactly(length)
     }
 
+    /// The next bytes, however many have come; none at the end of the connection.
+    pub fn some(&mut self) -> Vec<u8> {
+        if self.unread.is_empty() {
+            self.fill();
+        }
+        std::mem::take(&mut self.unread)
+    }
+
     fn line(&mut self) -> String {
         loop {
             if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
@@ -217,6 +225,16 @@ impl Connection {
     pub fn expect_close(&mut self) {
         let rest = self.rest();
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+    }
+
+    /// Reads up to the end of the connection and tells how that came: in good order, or by a reset.
+    ///
+    /// # Errors
+    /// `ConnectionReset`, with what came before it lost to the caller.
+    pub fn rest_in_good_order(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut rest = std::mem::take(&mut self.unread);
+        self.stream.read_to_end(&mut rest)?;
+        Ok(rest)
     }
 
     /// Says that nothing more will be sent.

@@ -3,11 +3,16 @@
 //!
 //! One binary, so that it is linked once. Which module holds what:
 //! - `routing`: which path and method reaches whom.
+//! - `paths`: they are bytes; no spelling of one route is another.
 //! - `forwarding`: what a function and a client see of each other, header by header and byte by byte.
+//! - `refusals`: what is ambiguous, byte by byte: who is told what, and that nobody sees it.
 //! - `errors`: every status that the gateway gives by itself.
 //! - `hop_by_hop`: fields that are for one connection only.
 //! - `limits`: those that a user can set.
 //! - `bodies`: large ones, both ways, with bounded memory.
+//! - `streaming`: bodies that flow, at the pace of the slower side, nothing held back.
+//! - `messages`: trailers, chunk extensions, early answers, half-closed clients.
+//! - `websocket`, `curl`: clients that others have written.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
 //! - `durability`: kill -9 at any instant.
@@ -26,6 +31,7 @@ mod api;
 mod bodies;
 mod cli;
 mod concurrency;
+mod curl;
 mod drivers;
 mod durability;
 mod errors;
@@ -34,7 +40,12 @@ mod hop_by_hop;
 mod limits;
 mod local_provider;
 mod logs;
+mod messages;
 mod metrics;
+mod paths;
+mod refusals;
 mod routing;
+mod streaming;
 mod update;
 mod watchdog;
+mod websocket;

@@ -39,6 +39,9 @@ fn is_target(path: &str) -> bool {
             | [_, "src", "bin", _]
             | [_, "tests" | "benches" | "examples", _]
             | [_, "tests" | "benches" | "examples", _, "main.rs"]
+            // A package in a package, with targets named in its manifest.
+            | ["tests", "fuzz", "src", "lib.rs"]
+            | ["tests", "fuzz", "fuzz_targets", _]
     )
 }
 

@@ -179,6 +179,10 @@ fn extensions_and_trailers_are_bounded() {
     decode(Framing::Chunked, trailers(8192).as_bytes()).unwrap();
     let error = decode(Framing::Chunked, trailers(8193).as_bytes()).err();
     assert_eq!(error, Some(Error::TrailersTooLarge));
+    let many = |count: usize| format!("0\r\n{}\r\n", "A: b\r\n".repeat(count));
+    decode(Framing::Chunked, many(64).as_bytes()).unwrap();
+    let error = decode(Framing::Chunked, many(65).as_bytes()).err();
+    assert_eq!(error, Some(Error::TrailersTooLarge));
 }
 
 #[test]
