@@ -11,6 +11,7 @@
 //! - `durability`: kill -9 at any instant.
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
+//! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
@@ -28,6 +29,7 @@ mod drivers;
 mod durability;
 mod errors;
 mod forwarding;
+mod http_mode;
 mod local_provider;
 mod logs;
 mod metrics;
