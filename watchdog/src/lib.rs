@@ -30,8 +30,10 @@ mod reply;
 mod request;
 
 mod calls;
+mod deadline;
 mod service;
 mod timers;
+mod waiters;
 
 mod clock;
 mod json;

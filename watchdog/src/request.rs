@@ -24,6 +24,11 @@ pub(crate) struct Request {
     pub(crate) framing: Framing,
     /// HEAD: the answer has no body.
     pub(crate) is_head: bool,
+    /// Sent twice it does what it does once, RFC 9110 §9.2.2.
+    pub(crate) is_idempotent: bool,
+    /// The client offers to switch to WebSocket. Other offers (`h2c`, `TLS/1.0`) are not passed on:
+    /// they would carry requests past our eyes.
+    pub(crate) offers_websocket: bool,
     pub(crate) version: Version,
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
@@ -51,6 +56,8 @@ impl Request {
             },
             framing: head.framing,
             is_head: head.method.is_head(),
+            is_idempotent: head.method.is_idempotent(),
+            offers_websocket: offers_websocket(head),
             version: head.version,
             keep_alive: head.keep_alive,
             expects_continue: head.expect_continue,
@@ -60,6 +67,16 @@ impl Request {
             time_limit: head.headers.get("x-timeout").map(time_limit),
         }
     }
+}
+
+/// The flag first: it is known from parsing, and nearly every request ends here.
+pub(crate) fn offers_websocket(head: &RequestHead<'_>) -> bool {
+    head.upgrade
+        && head.framing.is_empty()
+        && head
+            .headers
+            .get("upgrade")
+            .is_some_and(|offered| offered.eq_ignore_ascii_case(b"websocket"))
 }
 
 fn time_limit(value: &[u8]) -> Result<Duration, String> {

@@ -18,6 +18,7 @@
 //! - `durability`: kill -9 at any instant.
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
+//! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
@@ -37,6 +38,7 @@ mod durability;
 mod errors;
 mod forwarding;
 mod hop_by_hop;
+mod http_mode;
 mod limits;
 mod local_provider;
 mod logs;

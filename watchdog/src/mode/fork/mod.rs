@@ -17,6 +17,7 @@ use net::{Either, race};
 use process::Exit;
 
 use crate::connection::{Connection, Next, too_many};
+use crate::deadline::Deadline;
 use crate::limits::{ERROR_REPLY_MAX, SLOW_CALL};
 use crate::log;
 use crate::reply::{self, About, Failure};
@@ -25,7 +26,7 @@ use crate::request::Request;
 use client::Feed;
 use output::Output;
 use program::Program;
-use stop::{Deadline, Stop};
+use stop::Stop;
 
 /// Answers one request by running the program.
 pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next {
