@@ -15,6 +15,7 @@
 //! - `websocket`, `curl`: clients that others have written.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
+//! - `takeover`: one gateway replaced by another on the same port, under load.
 //! - `durability`: kill -9 at any instant.
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
@@ -48,6 +49,7 @@ mod paths;
 mod refusals;
 mod routing;
 mod streaming;
+mod takeover;
 mod update;
 mod watchdog;
 mod websocket;
