@@ -39,6 +39,7 @@ mod endpoint;
 )]
 mod fd;
 mod listener;
+mod pace;
 mod pipe;
 mod runtime;
 mod signals;

@@ -5,12 +5,13 @@
 
 use std::{
     cell::UnsafeCell,
-    future::pending,
+    future::{Future, pending, poll_fn},
     io,
     mem::MaybeUninit,
     net::Shutdown,
     os::fd::{AsRawFd, RawFd},
     path::Path,
+    pin::pin,
     rc::{Rc, Weak},
     time::Duration,
 };
@@ -25,6 +26,7 @@ use crate::{
     Chunk, ChunkMut, Either, Endpoint, Timer,
     combine::race,
     fd::{Readiness, borrow_socket},
+    pace::Pace,
     timer::sleep,
 };
 
@@ -60,6 +62,7 @@ impl Stream {
             receiver: Receiver {
                 half: ReadHalf::Tcp(read),
                 fd,
+                pace: Pace::default(),
             },
             sender: Sender {
                 half: WriteHalf::Tcp(write),
@@ -75,6 +78,7 @@ impl Stream {
             receiver: Receiver {
                 half: ReadHalf::Unix(read),
                 fd,
+                pace: Pace::default(),
             },
             sender: Sender {
                 half: WriteHalf::Unix(write),
@@ -118,6 +122,7 @@ async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
 pub struct Receiver {
     half: ReadHalf,
     fd: RawFd,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -136,7 +141,8 @@ enum Peek {
 }
 
 impl Receiver {
-    /// Waits for the next bytes; an empty chunk is the end of the stream.
+    /// Waits for the next bytes; an empty chunk is the end of the stream. However fast the peer sends,
+    /// other tasks have their turn.
     ///
     /// Dropping the future before it ends may lose bytes that had arrived: do so only when the
     /// connection is not read any more.
@@ -144,11 +150,24 @@ impl Receiver {
     /// # Errors
     /// What recv(2) answered, `ConnectionReset` above all.
     pub async fn recv(&mut self) -> io::Result<Chunk> {
-        let buffer = ChunkMut::new();
-        let (result, buffer) = match &mut self.half {
-            ReadHalf::Tcp(half) => half.read(buffer).await,
-            ReadHalf::Unix(half) => half.read(buffer).await,
-        };
+        self.pace.turn().await;
+        let mut read = pin!(async {
+            let buffer = ChunkMut::new();
+            match &mut self.half {
+                ReadHalf::Tcp(half) => half.read(buffer).await,
+                ReadHalf::Unix(half) => half.read(buffer).await,
+            }
+        });
+        let mut has_waited = false;
+        let (result, buffer) = poll_fn(|cx| {
+            let poll = read.as_mut().poll(cx);
+            has_waited |= poll.is_pending();
+            poll
+        })
+        .await;
+        if has_waited {
+            self.pace.waited();
+        }
         result?;
         Ok(buffer.freeze())
     }
