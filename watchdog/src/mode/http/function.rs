@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -175,7 +176,7 @@ impl Function {
                 pause = (pause * 2).min(CONNECT_PAUSE_MAX);
             }
         };
-        match race(waiting, sleep(self.start_timeout)).await {
+        match race(pin!(waiting), sleep(self.start_timeout)).await {
             Either::First(connected) => connected,
             Either::Second(()) => Err(Trouble::Refused(self.never_listened())),
         }
