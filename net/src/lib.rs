@@ -45,6 +45,7 @@ mod runtime;
 mod signals;
 mod stream;
 mod timer;
+mod waiters;
 
 pub use bell::{Bell, Ringer, bell};
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkMut};
@@ -58,3 +59,4 @@ pub use runtime::{Runtime, spawn};
 pub use signals::Signals;
 pub use stream::{HangUp, Parting, Receiver, Sender, Stopper, Stream};
 pub use timer::{Timer, sleep};
+pub use waiters::Waiters;

@@ -47,7 +47,22 @@ impl Request {
             .split(|byte| *byte == b'?')
             .next()
             .unwrap_or_default();
-        let owned = |name| head.headers.get(name).map(<[u8]>::to_vec);
+        let (mut content_type, mut call_id, mut time_limit) = (None, None, None);
+        let mut accepts_json = false;
+        // One walk for all of them; of several lines the first counts.
+        for header in &head.headers {
+            let place = match header.name.len() {
+                6 if header.is("accept") => {
+                    accepts_json |= wire::names_json(header.value);
+                    continue;
+                }
+                9 if header.is("x-call-id") => &mut call_id,
+                9 if header.is("x-timeout") => &mut time_limit,
+                12 if header.is("content-type") => &mut content_type,
+                _ => continue,
+            };
+            place.get_or_insert(header.value);
+        }
         Self {
             route: match path {
                 b"/_/health" => Route::Health,
@@ -61,10 +76,10 @@ impl Request {
             version: head.version,
             keep_alive: head.keep_alive,
             expects_continue: head.expect_continue,
-            accepts_json: head.headers.get_all("accept").any(wire::names_json),
-            content_type: owned("content-type"),
-            call_id: owned("x-call-id"),
-            time_limit: head.headers.get("x-timeout").map(time_limit),
+            accepts_json,
+            content_type: content_type.map(<[u8]>::to_vec),
+            call_id: call_id.map(<[u8]>::to_vec),
+            time_limit: time_limit.map(read_limit),
         }
     }
 }
@@ -79,7 +94,7 @@ pub(crate) fn offers_websocket(head: &RequestHead<'_>) -> bool {
             .is_some_and(|offered| offered.eq_ignore_ascii_case(b"websocket"))
 }
 
-fn time_limit(value: &[u8]) -> Result<Duration, String> {
+fn read_limit(value: &[u8]) -> Result<Duration, String> {
     let text = String::from_utf8_lossy(value);
     parse_duration(&text)
         .filter(|limit| !limit.is_zero())

@@ -4,14 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use net::Stopper;
+use net::{Stopper, Waiters};
 use process::{Command, Group, Template};
 
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::lock_file::LockFile;
 use crate::mode::http::Function;
-use crate::waiters::Waiters;
 
 /// Settings and state of a watchdog. It lives on one thread.
 #[derive(Debug)]

@@ -49,8 +49,8 @@ impl Program {
             output: pipe,
             errors,
         } = self;
-        let reading = read_to_end(child, pipe, output, sender, slow);
-        let logging = async {
+        let reading = pin!(read_to_end(child, pipe, output, sender, slow));
+        let logging = pin!(async {
             if let Some((pipe, lines)) = errors {
                 while let Ok(bytes) = pipe.recv().await
                     && !bytes.is_empty()
@@ -59,7 +59,7 @@ impl Program {
                 }
             }
             pending::<()>().await;
-        };
+        });
         match race(reading, logging).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),

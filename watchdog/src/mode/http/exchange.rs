@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::future::pending;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -183,7 +184,8 @@ impl Exchange<'_> {
 
     /// The next piece of the body; none at its end.
     async fn receive(&self, input: &mut Input, body: &mut Pump) -> Result<Option<Chunk>, Trouble> {
-        match race(input.body(body), self.timers.read.expired()).await {
+        let more = pin!(input.body(body));
+        match race(more, self.timers.read.expired()).await {
             Either::First(Ok(piece)) => Ok(piece),
             Either::First(Err(error)) => Err(Trouble::BadInput(error)),
             Either::Second(()) => Err(Trouble::ReadTimeout),
@@ -196,8 +198,9 @@ impl Exchange<'_> {
         if !is_again && let Some(upstream) = self.function.idle_connection() {
             return Ok(upstream);
         }
-        let gone = input.gone(&self.timers.slow_client);
-        match race(self.function.connect(), gone).await {
+        let connecting = pin!(self.function.connect());
+        let gone = pin!(input.gone(&self.timers.slow_client));
+        match race(connecting, gone).await {
             Either::First(connected) => connected,
             Either::Second(()) => Err(Trouble::ClientGone),
         }
@@ -225,23 +228,25 @@ impl Exchange<'_> {
             });
         }
         self.progress.request_through.set(false);
-        let Stream { receiver, sender } = &mut upstream.stream;
-        let there = self.send_rest(first.piece, near.input, near.body, sender);
-        let mut answering = Answering {
-            exchange: self,
-            client: near.sender,
-            generation,
-            sent: match upstream.reused {
-                true => Sent::OnReused,
-                false => Sent::OnFresh,
-            },
-        };
-        let back = answering.run(receiver);
-        // The request's direction first: an answer that is ready at the first look (epoll tries
-        // before it waits) must find that the request is through, or the connection is given up.
-        let answered = match race(there, back).await {
-            Either::First(trouble) => return Err(trouble),
-            Either::Second(answered) => answered?,
+        let answered = {
+            let Stream { receiver, sender } = &mut upstream.stream;
+            let there = pin!(self.send_rest(first.piece, near.input, near.body, sender));
+            let mut answering = Answering {
+                exchange: self,
+                client: near.sender,
+                generation,
+                sent: match upstream.reused {
+                    true => Sent::OnReused,
+                    false => Sent::OnFresh,
+                },
+            };
+            let back = pin!(answering.run(receiver));
+            // The request's direction first: an answer that is ready at the first look (epoll tries
+            // before it waits) must find that the request is through, or the connection is given up.
+            match race(there, back).await {
+                Either::First(trouble) => return Err(trouble),
+                Either::Second(answered) => answered?,
+            }
         };
         match answered {
             Answered::Switched(unread) => Ok(Done::Switched(upstream, unread)),

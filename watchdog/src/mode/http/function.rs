@@ -6,17 +6,17 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use net::{Either, Endpoint, Stream, race, sleep};
+use net::{Either, Endpoint, Stream, Waiters, race, sleep};
 
 use super::pool::Pool;
 use super::trouble::Trouble;
 use crate::config::{Http, Place};
 use crate::limits::{CONNECT_MAX, CONNECT_PAUSE, CONNECT_PAUSE_MAX, RETRY_AFTER_S};
 use crate::reply::Failure;
-use crate::waiters::Waiters;
 
 /// What has become of the process.
 #[derive(Debug, Clone)]
@@ -175,7 +175,7 @@ impl Function {
                 pause = (pause * 2).min(CONNECT_PAUSE_MAX);
             }
         };
-        match race(waiting, sleep(self.start_timeout)).await {
+        match race(pin!(waiting), sleep(self.start_timeout)).await {
             Either::First(connected) => connected,
             Either::Second(()) => Err(Trouble::Refused(self.never_listened())),
         }

@@ -36,6 +36,10 @@ pub(crate) fn encode_request(out: &mut Vec<u8>, head: &RequestHead<'_>, http: &H
     if offers_websocket(head) {
         encode::header(out, "Connection", "Upgrade");
         encode::header(out, "Upgrade", "websocket");
+    } else if head.te_trailers {
+        // They go through, so the client's word holds for us as well.
+        encode::header(out, "Connection", "TE");
+        encode::header(out, "TE", "trailers");
     }
     match head.framing {
         _ if is_buffered => return,

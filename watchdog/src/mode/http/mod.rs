@@ -15,6 +15,7 @@ mod process;
 mod site;
 mod trouble;
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -81,14 +82,13 @@ pub(crate) async fn call(
             timers,
             progress: &progress,
         };
-        let running = exchange.run(
-            head,
-            Near {
-                input,
-                body,
-                sender,
-            },
-        );
+        let near = Near {
+            input,
+            body,
+            sender,
+        };
+        // Pinned where it is: what `race` takes by value is copied, and kept twice.
+        let running = pin!(exchange.run(head, near));
         match race(running, timers.call.expired()).await {
             Either::First(outcome) => outcome,
             Either::Second(()) => Err(Trouble::Deadline),
@@ -119,7 +119,7 @@ async fn switch(connection: &mut Connection, mut upstream: Upstream, unread: Chu
         unread,
     };
     let timer = &connection.timers.call;
-    let carried = tunnel(near, far, timer, limit.unwrap_or(Duration::MAX));
+    let carried = pin!(tunnel(near, far, timer, limit.unwrap_or(Duration::MAX)));
     // It would not end by itself at a shutdown; its client connects anew, to another.
     race(carried, connection.service.stopping()).await;
     Next::BreakOff

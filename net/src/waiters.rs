@@ -3,28 +3,30 @@
 //! Whoever changes it calls [`Waiters::wake_all`]; each waiter then looks at its own condition. A
 //! waiter that is dropped leaves nothing behind, so that a long life with many waiters costs nothing.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    future::poll_fn,
+    task::{Poll, Waker},
+};
 
 /// The tasks that wait.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters {
+pub struct Waiters {
     wakers: RefCell<BTreeMap<u64, Waker>>,
     next: Cell<u64>,
 }
 
 impl Waiters {
     /// Lets all of them look at their conditions.
-    pub(crate) fn wake_all(&self) {
+    pub fn wake_all(&self) {
         for waker in std::mem::take(&mut *self.wakers.borrow_mut()).into_values() {
             waker.wake();
         }
     }
 
     /// Waits until `condition` holds; only looked at when somebody has been told to look.
-    pub(crate) async fn until(&self, condition: impl Fn() -> bool) {
+    pub async fn until(&self, condition: impl Fn() -> bool) {
         if condition() {
             return;
         }
@@ -60,10 +62,9 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::Future, pin::pin, task::Context};
+
     use super::*;
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::Context;
 
     #[test]
     fn a_waiter_sees_the_change_and_one_that_leaves_is_forgotten() {
