@@ -18,9 +18,10 @@ use std::{
 };
 
 /// What the watchdog is made of, below the workspace's root.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "Cargo.lock",
     "Cargo.toml",
+    "conduit",
     "net",
     "process",
     "watchdog",

@@ -47,7 +47,8 @@ pub(crate) struct Serve {
     /// Threads of the data plane [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll
+    /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll; ring
+    /// is our own way to use io_uring, cheaper and new
     #[arg(long, value_name = "DRIVER", default_value = "auto",
           value_parser = ["auto", "io_uring", "ring", "epoll"])]
     driver: String,

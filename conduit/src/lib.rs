@@ -5,6 +5,7 @@
 //!
 //! - [`Pump`]: which of the bytes that came belong to a body, and in what form ([`Reframe`]) they go
 //!   on.
+//! - [`Passage`]: which form an answer needs on its way to a client.
 //! - [`tunnel`]: both directions of a connection that has switched protocols.
 //!
 //! What it does not do: write heads, choose a server, keep connections or decide what a client is
@@ -12,7 +13,9 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod passage;
 mod tunnel;
 
 pub use body::{BodyError, Pump, Reframe};
+pub use passage::Passage;
 pub use tunnel::{Ended, Side, tunnel};

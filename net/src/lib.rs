@@ -9,8 +9,9 @@
 //! What it does not do: it knows no protocol, starts no process and shares nothing between
 //! threads. All types but [`Bell`]'s [`Ringer`] stay on the thread that made them.
 //!
-//! Today's back end is monoio: its io_uring driver, and its epoll driver as the fallback
-//! (`monoio` and `io_uring` are named nowhere else in the tree).
+//! Behind the door are two back ends: monoio, with its io_uring driver or, as the fallback, its epoll
+//! driver, and `ring`, our own executor on io_uring, which is to become the default (`monoio` and
+//! `io_uring` are named nowhere else in the tree).
 //!
 //! ```no_run
 //! # fn main() -> std::io::Result<()> {
@@ -38,13 +39,16 @@ mod endpoint;
     reason = "adopts raw descriptors and lends buffers to the kernel"
 )]
 mod fd;
+mod hang_up;
 mod listener;
+mod pace;
 mod pipe;
 mod ring;
 mod runtime;
 mod signals;
 mod stream;
 mod timer;
+mod waiters;
 
 pub use bell::{Bell, Ringer, bell};
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkMut};
@@ -52,9 +56,11 @@ pub use combine::{Either, Race, race};
 pub use driver::{Driver, DriverChoice, DriverKind, SelectError};
 pub use endpoint::Endpoint;
 pub use fd::{Readiness, inherited_listener, inherited_pipe};
+pub use hang_up::{HangUp, Parting};
 pub use listener::{BACKLOG, Listener, bind_tcp, bind_unix};
 pub use pipe::{PipeReader, PipeWriter};
 pub use runtime::{Runtime, spawn};
 pub use signals::Signals;
-pub use stream::{HangUp, Parting, Receiver, Sender, Stopper, Stream};
+pub use stream::{Receiver, Sender, Stopper, Stream};
 pub use timer::{Timer, sleep};
+pub use waiters::Waiters;

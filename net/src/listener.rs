@@ -9,22 +9,16 @@
 //! worker does.
 
 use std::{
-    cell::RefCell,
-    fmt,
-    future::{Future, poll_fn},
-    io,
+    fmt, io,
     net::SocketAddr,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
 };
 
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::{Readiness, Stream, fd::borrow_socket, runtime::wants_nonblocking, timer::sleep};
+use crate::{Readiness, Stream, fd::borrow_socket, pace::Pace, runtime::wants_nonblocking};
 
 /// Connections that the kernel holds for us before we accept them (capped by
 /// net.core.somaxconn).
@@ -67,7 +61,7 @@ pub struct Listener {
     is_tcp: bool,
     /// What accepted sockets are made with.
     flags: SocketFlags,
-    pace: RefCell<Pace>,
+    pace: Pace,
 }
 
 impl fmt::Debug for Listener {
@@ -101,21 +95,21 @@ impl Listener {
             readiness: Readiness::new(OwnedFd::from(socket))?,
             is_tcp,
             flags,
-            pace: RefCell::default(),
+            pace: Pace::default(),
         })
     }
 
     /// Waits for the next connection. The address is that of a TCP peer. Dropping the future before
     /// it ends loses nothing.
     ///
-    /// It is ready at once while connections wait, but not for ever: after [`IN_A_ROW_MAX`] of them
-    /// it waits until the runtime has looked at timers and at everything that has completed.
+    /// It is ready at once while connections wait, but not for ever: after some of them it waits
+    /// until the runtime has looked at timers and at everything that has completed.
     ///
     /// # Errors
     /// What accept(2) answered; `EMFILE` and `ENFILE` pass when descriptors are free again, and
     /// `ECONNABORTED` concerns only the connection that is gone.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        self.turn().await;
+        self.pace.turn().await;
         loop {
             match self.accept_now() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -132,7 +126,7 @@ impl Listener {
     /// # Errors
     /// As [`Listener::accept`].
     pub async fn accept_waiting(&self) -> io::Result<Option<Accepted>> {
-        self.turn().await;
+        self.pace.turn().await;
         match self.accept_now() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             result => result.map(Some),
@@ -145,46 +139,5 @@ impl Listener {
         let peer = peer.filter(|_| self.is_tcp);
         let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         Ok((Stream::adopt(socket, self.is_tcp)?, peer))
-    }
-
-    async fn turn(&self) {
-        poll_fn(|cx| self.pace.borrow_mut().poll_turn(cx)).await;
-    }
-}
-
-/// Connections that are accepted before the runtime must have looked around.
-const IN_A_ROW_MAX: u32 = 64;
-
-/// The shortest pause that a timer knows.
-const BREATH: Duration = Duration::from_millis(1);
-
-/// Sees to it that clients who connect faster than they are accepted do not take the thread for
-/// themselves.
-///
-/// A connection makes a task that is ready at once, and often its request is there already. As long
-/// as any task is ready, the runtime neither looks at timers nor (under io_uring) at most of what
-/// has completed; nothing but the end of a pause says that it did. So a pause is begun in time and
-/// must be over before the next turn but [`IN_A_ROW_MAX`]; nearly always it is, and costs nothing.
-#[derive(Default)]
-struct Pace {
-    /// Turns since the last pause.
-    turns: u32,
-    breath: Option<Pin<Box<dyn Future<Output = ()>>>>,
-}
-
-impl Pace {
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.turns == IN_A_ROW_MAX / 2 && self.breath.is_none() {
-            self.breath = Some(Box::pin(sleep(BREATH)));
-        }
-        if let Some(breath) = &mut self.breath {
-            if breath.as_mut().poll(cx).is_ready() {
-                *self = Self::default();
-            } else if self.turns >= IN_A_ROW_MAX {
-                return Poll::Pending;
-            }
-        }
-        self.turns += 1;
-        Poll::Ready(())
     }
 }

@@ -5,12 +5,12 @@
 
 use std::{
     cell::UnsafeCell,
-    future::pending,
+    future::{Future, pending, poll_fn},
     io,
-    mem::MaybeUninit,
     net::Shutdown,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     path::Path,
+    pin::pin,
     rc::{Rc, Weak},
     time::Duration,
 };
@@ -25,6 +25,8 @@ use crate::{
     Chunk, ChunkMut, Either, Endpoint, Timer,
     combine::race,
     fd::{Readiness, borrow_socket},
+    hang_up::{HangUp, Peek, peek},
+    pace::Pace,
     ring,
     runtime::{self, BackEnd},
     timer::sleep,
@@ -78,6 +80,7 @@ impl Stream {
             receiver: Receiver {
                 half: ReadHalf::Ring(Reading(Rc::clone(&socket))),
                 fd,
+                pace: Pace::default(),
             },
             sender: Sender {
                 half: WriteHalf::Ring(socket),
@@ -93,6 +96,7 @@ impl Stream {
             receiver: Receiver {
                 half: ReadHalf::Tcp(read),
                 fd,
+                pace: Pace::default(),
             },
             sender: Sender {
                 half: WriteHalf::Tcp(write),
@@ -108,6 +112,7 @@ impl Stream {
             receiver: Receiver {
                 half: ReadHalf::Unix(read),
                 fd,
+                pace: Pace::default(),
             },
             sender: Sender {
                 half: WriteHalf::Unix(write),
@@ -166,6 +171,7 @@ async fn connect_unix(path: &Path) -> io::Result<Socket> {
 pub struct Receiver {
     half: ReadHalf,
     fd: RawFd,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -185,17 +191,9 @@ impl Drop for Reading {
     }
 }
 
-/// What a look at the socket's receive queue shows.
-#[derive(Debug, PartialEq, Eq)]
-enum Peek {
-    Nothing,
-    Bytes,
-    Finished,
-    Broken,
-}
-
 impl Receiver {
-    /// Waits for the next bytes; an empty chunk is the end of the stream.
+    /// Waits for the next bytes; an empty chunk is the end of the stream. However fast the peer sends,
+    /// other tasks have their turn.
     ///
     /// Dropping the future before it ends may lose bytes that had arrived: do so only when the
     /// connection is not read any more.
@@ -203,11 +201,29 @@ impl Receiver {
     /// # Errors
     /// What recv(2) answered, `ConnectionReset` above all.
     pub async fn recv(&mut self) -> io::Result<Chunk> {
-        let (result, buffer) = match &mut self.half {
-            ReadHalf::Tcp(half) => half.read(ChunkMut::new()).await,
-            ReadHalf::Unix(half) => half.read(ChunkMut::new()).await,
-            ReadHalf::Ring(reading) => return reading.0.recv().await,
-        };
+        if let ReadHalf::Ring(reading) = &self.half {
+            // A few chunks at most wait there, so this lets others have their turn by itself.
+            return reading.0.recv().await;
+        }
+        self.pace.turn().await;
+        let mut read = pin!(async {
+            let buffer = ChunkMut::new();
+            match &mut self.half {
+                ReadHalf::Tcp(half) => half.read(buffer).await,
+                ReadHalf::Unix(half) => half.read(buffer).await,
+                ReadHalf::Ring(_) => pending().await,
+            }
+        });
+        let mut has_waited = false;
+        let (result, buffer) = poll_fn(|cx| {
+            let poll = read.as_mut().poll(cx);
+            has_waited |= poll.is_pending();
+            poll
+        })
+        .await;
+        if has_waited {
+            self.pace.waited();
+        }
         result?;
         Ok(buffer.freeze())
     }
@@ -218,11 +234,11 @@ impl Receiver {
     /// When no descriptor is left for it.
     pub fn watch(&self) -> io::Result<HangUp> {
         if let ReadHalf::Ring(reading) = &self.half {
-            return Ok(HangUp(Watch::Ring(Rc::clone(&reading.0))));
+            return Ok(HangUp::of_ring(Rc::clone(&reading.0)));
         }
         // A descriptor of its own: the driver keys its registrations by descriptor.
         let copy = borrow_socket(self.fd, self).try_clone_to_owned()?;
-        Ok(HangUp(Watch::Descriptor(Readiness::new(copy)?)))
+        Ok(HangUp::of_descriptor(Readiness::new(copy)?))
     }
 
     /// A handle with which another task of this thread can end the reading.
@@ -241,63 +257,6 @@ impl Receiver {
     fn peek(&self) -> Peek {
         peek(&SockRef::from(&borrow_socket(self.fd, self)))
     }
-}
-
-fn peek(socket: &SockRef<'_>) -> Peek {
-    let mut byte = [MaybeUninit::uninit(); 1];
-    match socket.recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT) {
-        Ok(0) => Peek::Finished,
-        Ok(_) => Peek::Bytes,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Peek::Nothing,
-        Err(_) => Peek::Broken,
-    }
-}
-
-/// Waits for the end of the peer's stream without reading from it.
-#[derive(Debug)]
-pub struct HangUp(Watch);
-
-#[derive(Debug)]
-enum Watch {
-    Descriptor(Readiness),
-    /// Its receive is on and brings the end by itself.
-    Ring(Rc<ring::Socket>),
-}
-
-impl HangUp {
-    /// Ends when the peer has closed its side or reset the connection. When it sends bytes in
-    /// place of that (a pipelined request), the watch cannot see past them and never ends.
-    pub async fn hung_up(&self) -> Parting {
-        let readiness = match &self.0 {
-            Watch::Descriptor(readiness) => readiness,
-            Watch::Ring(socket) => {
-                return match socket.ended().await {
-                    Ok(0) => Parting::Finished,
-                    Ok(_errno) => Parting::Reset,
-                    Err(_) => pending().await,
-                };
-            }
-        };
-        if readiness.readable().await.is_err() {
-            // It says nothing about the peer; the next read or write will.
-            pending::<()>().await;
-        }
-        let socket = borrow_socket(readiness.as_raw_fd(), self);
-        match peek(&SockRef::from(&socket)) {
-            Peek::Finished => Parting::Finished,
-            Peek::Broken => Parting::Reset,
-            Peek::Bytes | Peek::Nothing => pending().await,
-        }
-    }
-}
-
-/// How a peer has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
-    /// It sends no more; it may still read (FIN).
-    Finished,
-    /// It neither sends nor reads (RST).
-    Reset,
 }
 
 /// Ends the reading of a connection from outside: a pending or later [`Receiver::recv`] yields

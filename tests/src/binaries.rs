@@ -13,7 +13,9 @@ use std::{
 };
 
 /// Crates that the binaries are made of.
-const CRATES: [&str; 6] = ["wire", "net", "process", "gateway", "watchdog", "cli"];
+const CRATES: [&str; 7] = [
+    "wire", "net", "conduit", "process", "gateway", "watchdog", "cli",
+];
 
 /// The path of `ringway`, built if need be.
 ///

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`Gateway`] is a running gateway on a state directory of its own, [`Connection`]
 //! a client, [`Upstream`] a server behind `--static` whose every move the test decides,
-//! [`Cli`] the command line as a person uses it; [`eventually`] waits for a condition, never for a
+//! [`Cli`] the command line as a person uses it; [`function`] is a function with its own HTTP server; [`eventually`] waits for a condition, never for a
 //! time; [`processes`] tells who is alive and what they hold.
 //!
 //! What it does not do: judge. Assertions are in `tests/e2e`; the only ones here are of the
@@ -27,6 +27,7 @@ pub mod metrics;
 mod time;
 
 mod cli;
+pub mod function;
 pub mod http;
 pub mod processes;
 mod upstream;

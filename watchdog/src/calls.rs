@@ -1,4 +1,5 @@
-//! Which processes belong to running calls, and the end of all others.
+//! Which processes belong to running calls (or are the function's own server), and the end of all
+//! others.
 //!
 //! The watchdog adopts every process that a call leaves behind (it is a subreaper, or process 1 of
 //! its container). An adopted one that has ended is reaped. One that still runs may be a helper of
@@ -8,11 +9,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
+use net::Readiness;
 use process::Signal;
 
-use crate::limits::SWEEP_EVERY;
+use crate::limits::{SLOW_CALL, SWEEP_EVERY};
 use crate::log;
 
 /// The calls that are running. Cheap to clone: all clones are the same.
@@ -64,8 +67,22 @@ impl Calls {
         in_flight.set(in_flight.get() + 1);
         Some(InFlight {
             calls: self.clone(),
-            number: None,
+            process: None,
         })
+    }
+
+    /// Notes a process as wanted until the guard is dropped, so that it is not taken for one left
+    /// behind.
+    pub(crate) fn note(&self, pid: i32) -> Noted {
+        let inner = &self.inner;
+        let number = inner.last.get() + 1;
+        inner.last.set(number);
+        inner.processes.borrow_mut().insert(number, pid);
+        self.keep();
+        Noted {
+            calls: self.clone(),
+            number,
+        }
     }
 
     /// Ends every process of every call, and all that they started, at once.
@@ -145,31 +162,37 @@ impl Calls {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     calls: Calls,
-    number: Option<u64>,
+    process: Option<Noted>,
 }
 
 impl InFlight {
-    /// Notes the process of this call, so that it is not taken for one left behind.
+    /// Notes the process of this call.
     pub(crate) fn has_process(&mut self, pid: i32) {
-        let inner = &self.calls.inner;
-        let number = inner.last.get() + 1;
-        inner.last.set(number);
-        inner.processes.borrow_mut().insert(number, pid);
-        self.number = Some(number);
-        self.calls.keep();
+        self.process = Some(self.calls.note(pid));
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        let in_flight = &self.calls.inner.in_flight;
+        in_flight.set(in_flight.get() - 1);
+    }
+}
+
+/// A process that is wanted.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    calls: Calls,
+    number: u64,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
         let inner = &self.calls.inner;
-        inner.in_flight.set(inner.in_flight.get() - 1);
-        if let Some(number) = self.number {
-            inner.processes.borrow_mut().remove(&number);
-            // With no call left this costs one system call if, as nearly always, no child is left.
-            if inner.processes.borrow().is_empty() {
-                self.calls.sweep();
-            }
+        inner.processes.borrow_mut().remove(&self.number);
+        // With none left this costs one system call if, as nearly always, no child is left.
+        if inner.processes.borrow().is_empty() {
+            self.calls.sweep();
         }
     }
 }
@@ -187,5 +210,23 @@ pub(crate) fn end(child: &process::Child) {
         log::line(&format!(
             "not every process of a call could be ended: {error}"
         ));
+    }
+}
+
+/// Waits for the end of a process; it is not reaped.
+pub(crate) async fn ended(child: &process::Child) {
+    let watched = child
+        .pidfd()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(Readiness::new);
+    if let Ok(readiness) = watched
+        && readiness.readable().await.is_ok()
+    {
+        return;
+    }
+    // No descriptor is left to watch it by. The error of `has_ended` would say that it is reaped.
+    while !child.has_ended().unwrap_or(true) {
+        net::sleep(SLOW_CALL).await;
     }
 }

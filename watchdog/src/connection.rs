@@ -5,15 +5,16 @@
 
 use std::rc::Rc;
 
-use net::{Chunk, Either, Sender, Stream, race, sleep};
+use conduit::{Pump, Reframe};
+use net::{Chunk, ChunkMut, Either, Sender, Stream, race, sleep};
 use process::Environment;
-use wire::{BodyDecoder, Framing, RequestHead};
+use wire::{Framing, RequestHead};
 
-use crate::config::Config;
-use crate::input::{Input, InputError};
+use crate::config::{Config, Mode};
+use crate::input::Input;
 use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
 use crate::marshal::Marshal;
-use crate::mode::fork;
+use crate::mode::{fork, http};
 use crate::reply::{self, About, Failure};
 use crate::request::{Request, Route};
 use crate::service::{OpenConnection, Service};
@@ -26,12 +27,14 @@ pub(crate) struct Connection {
     pub(crate) service: Rc<Service>,
     pub(crate) input: Input,
     pub(crate) sender: Sender,
-    /// Decodes the body of the current request.
-    pub(crate) body: BodyDecoder,
+    /// The body of the current request.
+    pub(crate) body: Pump,
     /// Variables of the current request.
     pub(crate) environment: Environment,
     /// The current request as a JSON document, if that is asked for.
     pub(crate) marshal: Option<Marshal>,
+    /// The current request's head as the function's own server gets it.
+    pub(crate) forward: Option<ChunkMut>,
     pub(crate) timers: Timers,
 }
 
@@ -53,9 +56,10 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
         service,
         input,
         sender: stream.sender,
-        body: BodyDecoder::new(Framing::None),
+        body: Pump::new(Framing::None, Reframe::Keep, None),
         environment: Environment::default(),
         marshal: None,
+        forward: None,
         timers: Timers::default(),
     };
     while let Some(request) = connection.next_request(&open).await {
@@ -82,16 +86,30 @@ impl Connection {
         // From the first byte on, a shutdown waits for this request.
         open.set_busy(true);
         self.timers.read.set(self.service.config.read_timeout);
-        let (environment, marshal) = (&mut self.environment, &mut self.marshal);
         let config = &self.service.config;
-        let make = |head: &RequestHead<'_>| make_request(head, config, environment, marshal);
+        let make = |head: &RequestHead<'_>| {
+            let request = Request::from_head(head);
+            self.environment.clear();
+            (self.marshal, self.forward) = (None, None);
+            if request.route == Route::Function {
+                if config.switches.debug_headers {
+                    log_headers(head);
+                }
+                match &config.mode {
+                    Mode::Fork => {
+                        self.marshal = prepare_fork(head, config, &mut self.environment);
+                    }
+                    Mode::Http(http) => self.forward = Some(http::head(head, http)),
+                }
+            }
+            request
+        };
         let failure = match race(self.input.head(make), self.timers.read.expired()).await {
             Either::First(Ok(request)) => {
-                self.body = BodyDecoder::new(request.framing);
+                self.body = self.service.config.mode.body(request.framing);
                 return Some(request);
             }
-            Either::First(Err(InputError::Closed)) => return None,
-            Either::First(Err(InputError::Wrong(error))) => wrong(error),
+            Either::First(Err(error)) => error.failure()?,
             Either::Second(()) => self.read_timeout(),
         };
         if self
@@ -111,41 +129,41 @@ impl Connection {
     }
 
     async fn answer(&mut self, request: &Request) -> Next {
-        let (status, text) = match request.route {
-            Route::Function => return fork::call(self, request).await,
-            Route::Health if self.service.is_healthy() => (200, "OK\n"),
-            Route::Health => (
-                503,
-                "not healthy: it is shutting down, or its lock file is gone\n",
-            ),
-            Route::Ready => match self.not_ready() {
-                None => (200, "OK\n"),
-                Some(failure) => return self.refuse(request, &failure).await,
+        let ill = match request.route {
+            Route::Function => match self.service.function.clone() {
+                Some(function) => return http::call(self, request, &function).await,
+                None => return fork::call(self, request).await,
             },
+            Route::Health => self.not_healthy(),
+            Route::Ready => self.not_ready(),
         };
+        if let Some(failure) = ill {
+            return self.refuse(request, &failure).await;
+        }
         let keep = self.skip_body(request);
-        self.send_last(
-            reply::text(
-                status,
-                text,
-                About {
-                    request: Some(request),
-                    keep,
-                },
-            ),
+        let about = About {
+            request: Some(request),
             keep,
-        )
-        .await
+        };
+        self.send_last(reply::text(200, "OK\n", about), keep).await
     }
 
-    /// Why a call now would be refused.
-    fn not_ready(&self) -> Option<Failure> {
+    /// Why nothing should be sent here.
+    fn not_healthy(&self) -> Option<Failure> {
         if !self.service.is_healthy() {
             return Some(Failure::new(
                 503,
                 "not-healthy",
-                "not ready: it is shutting down, or its lock file is gone",
+                "not healthy: it is shutting down, or its lock file is gone",
             ));
+        }
+        self.service.function.as_ref()?.not_listening()
+    }
+
+    /// Why a call now would be refused.
+    fn not_ready(&self) -> Option<Failure> {
+        if let Some(failure) = self.not_healthy() {
+            return Some(failure);
         }
         if let Err(why) = self.service.template() {
             return Some(Failure::new(503, "no-program", why));
@@ -212,13 +230,13 @@ impl Connection {
 
     /// Lets the client read the last answer before the connection is closed.
     async fn linger(&mut self) {
-        if self.sender.finish().is_err() || self.input.is_cut_off() {
-            // A receive that was given up cannot be taken up again safely under every driver.
+        if self.sender.finish().is_err() {
             return;
         }
         let drain = async {
             let mut bytes = 0;
-            let mut skip = BodyDecoder::new(Framing::UntilClose);
+            // A receive that was given up may take some of it: nobody wants it.
+            let mut skip = Pump::new(Framing::UntilClose, Reframe::Keep, None);
             while let Ok(Some(piece)) = self.input.body(&mut skip).await {
                 bytes += piece.len();
                 if bytes > LINGER_BYTES_MAX {
@@ -230,27 +248,16 @@ impl Connection {
     }
 }
 
-fn make_request(
+/// What a program is to get of a head: variables, or a document.
+fn prepare_fork(
     head: &RequestHead<'_>,
     config: &Config,
     environment: &mut Environment,
-    marshal: &mut Option<Marshal>,
-) -> Request {
-    let request = Request::from_head(head);
-    environment.clear();
-    *marshal = None;
-    if request.route == Route::Function {
-        if config.switches.cgi_headers {
-            cgi::fill(environment, head);
-        }
-        if config.switches.marshal_request {
-            *marshal = Some(Marshal::new(head));
-        }
-        if config.switches.debug_headers {
-            log_headers(head);
-        }
+) -> Option<Marshal> {
+    if config.switches.cgi_headers {
+        cgi::fill(environment, head);
     }
-    request
+    config.switches.marshal_request.then(|| Marshal::new(head))
 }
 
 fn log_headers(head: &RequestHead<'_>) {
@@ -263,15 +270,6 @@ fn log_headers(head: &RequestHead<'_>) {
         );
         log::line(&format!("  {name}: {value}"));
     }
-}
-
-/// What to say about a message that the codec refused.
-pub(crate) fn wrong(error: wire::Error) -> Failure {
-    Failure::new(
-        error.status(),
-        error.kind(),
-        format!("the request is not valid HTTP: {error}"),
-    )
 }
 
 pub(crate) fn too_many(max: usize) -> Failure {

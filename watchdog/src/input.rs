@@ -4,12 +4,15 @@
 //! the caller races it against a timer, after which the connection must be closed (a receive that
 //! is given up may lose bytes; [`Input::is_cut_off`] remembers that).
 
+use std::future::pending;
 use std::io;
 
-use net::{Chunk, HangUp, Receiver};
-use wire::{BodyDecoder, Parsed, RequestHead};
+use conduit::{BodyError, Pump, Side};
+use net::{Chunk, Receiver, Sender, Timer};
+use wire::{Parsed, RequestHead};
 
 use crate::limits;
+use crate::reply::Failure;
 
 /// The receiving side of a connection.
 #[derive(Debug)]
@@ -27,6 +30,38 @@ pub(crate) enum InputError {
     Closed,
     /// What it sent is wrong.
     Wrong(wire::Error),
+    /// The body is over its limit, in bytes.
+    TooLarge(u64),
+}
+
+impl InputError {
+    /// What to answer; none if nobody is there to hear it.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self {
+            Self::Closed => None,
+            Self::Wrong(error) => Some(Failure::new(
+                error.status(),
+                error.kind(),
+                format!("the request is not valid HTTP: {error}"),
+            )),
+            Self::TooLarge(bytes_max) => Some(Failure::new(
+                413,
+                "body-too-large",
+                format!(
+                    "the request body is larger than http_buffer_bytes_max ({bytes_max} bytes); send less, raise it, or let bodies pass unbuffered (http_buffer_req_body=false)"
+                ),
+            )),
+        }
+    }
+}
+
+impl From<BodyError> for InputError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Malformed(error) => Self::Wrong(error),
+            BodyError::TooLarge(bytes_max) => Self::TooLarge(bytes_max),
+        }
+    }
 }
 
 impl From<io::Error> for InputError {
@@ -50,9 +85,28 @@ impl Input {
         self.is_receiving
     }
 
-    /// A watch for the client going away while nothing is received.
-    pub(crate) fn watch(&self) -> io::Result<HangUp> {
-        self.receiver.watch()
+    /// Waits until the client is gone, while nothing is received. It is looked after only once
+    /// `slow` has expired.
+    pub(crate) async fn gone(&self, slow: &Timer) {
+        // Setting up the watch costs a few system calls, and most calls are over before it is needed.
+        slow.expired().await;
+        match self.receiver.watch() {
+            Ok(watch) => {
+                // However it has gone, it waits no more: the gateway, our client, never half-closes.
+                watch.hung_up().await;
+            }
+            // Without a descriptor left there is no watch: the call goes on to its end.
+            Err(_) => pending().await,
+        }
+    }
+
+    /// The connection as one side of a tunnel.
+    pub(crate) fn side<'a>(&'a mut self, sender: &'a mut Sender) -> Side<'a> {
+        Side {
+            receiver: &mut self.receiver,
+            sender,
+            unread: std::mem::take(&mut self.pending),
+        }
     }
 
     /// What has been received and not yet used.
@@ -83,17 +137,11 @@ impl Input {
         &mut self,
         make: impl FnOnce(&RequestHead<'_>) -> T,
     ) -> Result<T, InputError> {
-        // Nearly always a head comes in one piece and is read where it lies.
-        let mut gathered: Option<Vec<u8>> = None;
         loop {
-            let bytes = gathered.as_deref().unwrap_or(&self.pending);
-            match wire::parse_request(bytes, &limits::HEAD).map_err(InputError::Wrong)? {
+            match wire::parse_request(&self.pending, &limits::HEAD).map_err(InputError::Wrong)? {
                 Parsed::Complete { head, len } => {
                     let made = make(&head);
-                    match gathered {
-                        Some(bytes) => self.pending = Chunk::copied(&bytes[len..]),
-                        None => self.pending.advance(len),
-                    }
+                    self.pending.advance(len);
                     return Ok(made);
                 }
                 Parsed::Partial => {
@@ -101,27 +149,22 @@ impl Input {
                     if more.is_empty() {
                         return Err(InputError::Wrong(wire::Error::Truncated));
                     }
-                    gathered
-                        .get_or_insert_with(|| self.pending.to_vec())
-                        .extend_from_slice(&more);
+                    self.pending = Chunk::joined(std::mem::take(&mut self.pending), more);
                 }
             }
         }
     }
 
-    /// The next piece of the body that `decoder` decodes; none at its end.
+    /// The next piece of `body`, in the form in which it goes on; none at its end.
     ///
     /// # Errors
     /// `Wrong(Truncated)` if the stream ends within it.
-    pub(crate) async fn body(
-        &mut self,
-        decoder: &mut BodyDecoder,
-    ) -> Result<Option<Chunk>, InputError> {
+    pub(crate) async fn body(&mut self, body: &mut Pump) -> Result<Option<Chunk>, InputError> {
         loop {
-            if let Some(piece) = self.ready_body(decoder)? {
+            if let Some(piece) = self.ready_body(body)? {
                 return Ok(Some(piece));
             }
-            if decoder.is_done() {
+            if body.is_done() {
                 return Ok(None);
             }
             if !self.wait().await? {
@@ -131,14 +174,9 @@ impl Input {
     }
 
     /// The next piece of the body, if it has been received already.
-    pub(crate) fn ready_body(
-        &mut self,
-        decoder: &mut BodyDecoder,
-    ) -> Result<Option<Chunk>, InputError> {
-        while !decoder.is_done() && !self.pending.is_empty() {
-            let step = decoder.decode(&self.pending).map_err(InputError::Wrong)?;
-            let piece = self.pending.slice(step.data);
-            self.pending.advance(step.consumed);
+    pub(crate) fn ready_body(&mut self, body: &mut Pump) -> Result<Option<Chunk>, InputError> {
+        while !body.is_done() && !self.pending.is_empty() {
+            let piece = body.take(&mut self.pending)?;
             if !piece.is_empty() {
                 return Ok(Some(piece));
             }

@@ -42,6 +42,19 @@ pub(crate) const OUTPUT_AFTER_END_MAX: Duration = Duration::from_secs(1);
 /// process in the middle of disk I/O can take a while). It is reaped later in any case.
 pub(crate) const KILL_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// http mode: for one connection to the function's own server; it may be busy, and then is asked
+/// again.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// http mode: between two looks whether it listens, at first; it doubles from there.
+pub(crate) const CONNECT_PAUSE: Duration = Duration::from_millis(1);
+
+/// http mode: the same, at most. This much of a start may be lost; a look costs some 20 µs.
+pub(crate) const CONNECT_PAUSE_MAX: Duration = Duration::from_millis(16);
+
+/// http mode: from SIGTERM until the function is killed. The gateway gives a whole replica 5 s.
+pub(crate) const FUNCTION_END_MAX: Duration = Duration::from_secs(4);
+
 /// How long an error may take to reach the client once the limits of the call are used up.
 pub(crate) const ERROR_REPLY_MAX: Duration = Duration::from_secs(5);
 

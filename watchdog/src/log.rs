@@ -23,17 +23,17 @@ pub(crate) fn line(text: &str) {
     clock::log_time(|time| raw(&[time, text, "\n"].concat()));
 }
 
-/// Writes a program's standard error to the log, line by line.
+/// Writes what a program writes to the log, line by line.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    prefix: bool,
+    prefix: Option<&'static str>,
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
 }
 
 impl Lines {
-    /// With `prefix`, each line gets date, time and `stderr: ` in front.
-    pub(crate) fn new(prefix: bool) -> Self {
+    /// With a `prefix`, such as `stderr: `, each line gets date, time and that in front.
+    pub(crate) fn new(prefix: Option<&'static str>) -> Self {
         Self {
             prefix,
             partial: Vec::new(),
@@ -67,9 +67,9 @@ impl Lines {
     }
 
     fn end_line(&mut self, out: &mut Vec<u8>) {
-        if self.prefix {
+        if let Some(prefix) = self.prefix {
             clock::log_time(|time| out.extend_from_slice(time.as_bytes()));
-            out.extend_from_slice(b"stderr: ");
+            out.extend_from_slice(prefix.as_bytes());
         }
         out.append(&mut self.partial);
         out.push(b'\n');

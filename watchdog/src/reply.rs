@@ -7,7 +7,7 @@ use crate::request::Request;
 use crate::{clock, json};
 
 /// What ends a call without an answer of the function.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) status: u16,
     /// A stable word for programs.

@@ -24,6 +24,11 @@ pub(crate) struct Request {
     pub(crate) framing: Framing,
     /// HEAD: the answer has no body.
     pub(crate) is_head: bool,
+    /// Sent twice it does what it does once, RFC 9110 §9.2.2.
+    pub(crate) is_idempotent: bool,
+    /// The client offers to switch to WebSocket. Other offers (`h2c`, `TLS/1.0`) are not passed on:
+    /// they would carry requests past our eyes.
+    pub(crate) offers_websocket: bool,
     pub(crate) version: Version,
     pub(crate) keep_alive: bool,
     pub(crate) expects_continue: bool,
@@ -42,7 +47,22 @@ impl Request {
             .split(|byte| *byte == b'?')
             .next()
             .unwrap_or_default();
-        let owned = |name| head.headers.get(name).map(<[u8]>::to_vec);
+        let (mut content_type, mut call_id, mut time_limit) = (None, None, None);
+        let mut accepts_json = false;
+        // One walk for all of them; of several lines the first counts.
+        for header in &head.headers {
+            let place = match header.name.len() {
+                6 if header.is("accept") => {
+                    accepts_json |= wire::names_json(header.value);
+                    continue;
+                }
+                9 if header.is("x-call-id") => &mut call_id,
+                9 if header.is("x-timeout") => &mut time_limit,
+                12 if header.is("content-type") => &mut content_type,
+                _ => continue,
+            };
+            place.get_or_insert(header.value);
+        }
         Self {
             route: match path {
                 b"/_/health" => Route::Health,
@@ -51,18 +71,30 @@ impl Request {
             },
             framing: head.framing,
             is_head: head.method.is_head(),
+            is_idempotent: head.method.is_idempotent(),
+            offers_websocket: offers_websocket(head),
             version: head.version,
             keep_alive: head.keep_alive,
             expects_continue: head.expect_continue,
-            accepts_json: head.headers.get_all("accept").any(wire::names_json),
-            content_type: owned("content-type"),
-            call_id: owned("x-call-id"),
-            time_limit: head.headers.get("x-timeout").map(time_limit),
+            accepts_json,
+            content_type: content_type.map(<[u8]>::to_vec),
+            call_id: call_id.map(<[u8]>::to_vec),
+            time_limit: time_limit.map(read_limit),
         }
     }
 }
 
-fn time_limit(value: &[u8]) -> Result<Duration, String> {
+/// The flag first: it is known from parsing, and nearly every request ends here.
+pub(crate) fn offers_websocket(head: &RequestHead<'_>) -> bool {
+    head.upgrade
+        && head.framing.is_empty()
+        && head
+            .headers
+            .get("upgrade")
+            .is_some_and(|offered| offered.eq_ignore_ascii_case(b"websocket"))
+}
+
+fn read_limit(value: &[u8]) -> Result<Duration, String> {
     let text = String::from_utf8_lossy(value);
     parse_duration(&text)
         .filter(|limit| !limit.is_zero())

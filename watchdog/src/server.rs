@@ -10,9 +10,10 @@ use net::{Driver, Listener, Runtime, Signals, Stream, sleep};
 use nix::sys::signal::Signal;
 
 use crate::calls::Calls;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
+use crate::mode::http::{self, Function};
 use crate::service::Service;
 use crate::{connection, log, shutdown};
 
@@ -42,6 +43,10 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
     let mut runtime =
         Runtime::new(&driver).map_err(|error| failed("the event loop cannot be made", error))?;
+    let function = match &config.mode {
+        Mode::Fork => None,
+        Mode::Http(http) => Some(Rc::new(Function::new(http)?)),
+    };
     let calls = Calls::new();
     runtime.block_on(async {
         let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT])
@@ -52,8 +57,11 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
             true => None,
             false => Some(write_lock_file(&config)?),
         };
-        let service = Rc::new(Service::new(config, calls, lock_file));
+        let service = Rc::new(Service::new(config, calls, lock_file, function));
         log_start(&service, &driver);
+        if let Some(function) = service.function.clone() {
+            net::spawn(http::keep(function, Rc::clone(&service)));
+        }
         Ok(shutdown::run(&service, listener, signals, lifeline).await)
     })
 }
@@ -95,8 +103,12 @@ fn log_start(service: &Service, driver: &Driver) {
         true => "the socket that was handed over".to_owned(),
         false => format!("port {}", config.port),
     };
+    let to = match &service.function {
+        None => String::new(),
+        Some(function) => format!(", passed on to {}", function.place()),
+    };
     log::line(&format!(
-        "ringway watchdog {}: fprocess `{}` on {place}, driver {} ({})",
+        "ringway watchdog {}: fprocess `{}` on {place}{to}, driver {} ({})",
         env!("CARGO_PKG_VERSION"),
         config.command_line,
         driver.kind,

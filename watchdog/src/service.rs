@@ -2,16 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
-use net::Stopper;
+use net::{Stopper, Waiters};
 use process::{Command, Group, Template};
 
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::lock_file::LockFile;
+use crate::mode::http::Function;
 
 /// Settings and state of a watchdog. It lives on one thread.
 #[derive(Debug)]
@@ -25,7 +24,10 @@ pub(crate) struct Service {
     is_stopping: Cell<bool>,
     connections: RefCell<HashMap<u64, Open>>,
     connections_made: Cell<u64>,
-    all_closed: RefCell<Option<Waker>>,
+    /// Those who wait for the shutdown to begin, or for the last connection to close.
+    changed: Waiters,
+    /// The function's own server, in http mode.
+    pub(crate) function: Option<Rc<Function>>,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,12 @@ struct Open {
 }
 
 impl Service {
-    pub(crate) fn new(config: Config, calls: Calls, lock_file: Option<LockFile>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        calls: Calls,
+        lock_file: Option<LockFile>,
+        function: Option<Rc<Function>>,
+    ) -> Self {
         Self {
             config,
             calls,
@@ -44,7 +51,8 @@ impl Service {
             is_stopping: Cell::new(false),
             connections: RefCell::default(),
             connections_made: Cell::new(0),
-            all_closed: RefCell::default(),
+            changed: Waiters::default(),
+            function,
         }
     }
 
@@ -105,18 +113,18 @@ impl Service {
         {
             open.stopper.stop();
         }
+        self.changed.wake_all();
+    }
+
+    /// Waits until the shutdown begins.
+    pub(crate) async fn stopping(&self) {
+        self.changed.until(|| self.is_stopping()).await;
     }
 
     /// Waits until no connection is open.
     pub(crate) async fn all_closed(&self) {
-        poll_fn(|cx| {
-            if self.connections.borrow().is_empty() {
-                return Poll::Ready(());
-            }
-            *self.all_closed.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        let is_done = || self.connections.borrow().is_empty();
+        self.changed.until(is_done).await;
     }
 
     /// Counts a connection as open until the returned guard is dropped.
@@ -157,10 +165,9 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         let mut connections = self.service.connections.borrow_mut();
         connections.remove(&self.id);
-        if connections.is_empty()
-            && let Some(waker) = self.service.all_closed.borrow_mut().take()
-        {
-            waker.wake();
+        if connections.is_empty() && self.service.is_stopping() {
+            drop(connections);
+            self.service.changed.wake_all();
         }
     }
 }

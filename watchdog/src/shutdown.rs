@@ -3,7 +3,8 @@
 //! On SIGTERM (or SIGINT) the watchdog is no longer healthy or ready, its lock file goes, and
 //! nothing new is accepted beyond what waits in the backlog. Connections without a request are
 //! closed; calls in flight may go on for `write_timeout`, and their answers say
-//! `Connection: close`. Then it leaves. A second signal ends the calls and leaves at once; so does
+//! `Connection: close`. In http mode the function's own server is ended when they are over, by
+//! SIGTERM and, 4 s later, by SIGKILL. Then it leaves. A second signal ends the calls and leaves at once; so does
 //! the end of the lifeline, which means that the gateway is gone, however it went.
 //!
 //! OpenFaaS's watchdogs go on accepting for `healthcheck_interval`, to give load balancers time to
@@ -39,14 +40,17 @@ pub(crate) async fn run(
             race(accept_waiting(service, &listener), sleep(BACKLOG_MAX)).await;
             drop(listener);
             service.stop();
-            race(service.all_closed(), write_timeout(service)).await
+            let closed = race(service.all_closed(), write_timeout(service)).await;
+            if matches!(closed, Either::Second(())) {
+                log::line("write_timeout is over: calls that are still in flight are ended");
+            }
+            // Its own server goes last: calls in flight need it to the end.
+            if let Some(function) = &service.function {
+                function.end().await;
+            }
         };
         match race(calls_end, next_signal(&mut signals)).await {
-            Either::First(Either::First(())) => ExitCode::SUCCESS,
-            Either::First(Either::Second(())) => {
-                log::line("write_timeout is over: calls that are still in flight are ended");
-                ExitCode::SUCCESS
-            }
+            Either::First(()) => ExitCode::SUCCESS,
             Either::Second(()) => {
                 log::line("leaving at once: calls in flight are ended");
                 ExitCode::from(EXIT_AT_ONCE)

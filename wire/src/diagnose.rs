@@ -116,6 +116,10 @@ fn line_end(bytes: &[u8], otherwise: Error) -> Result<&[u8], Error> {
 /// The first fault in a block of field lines.
 fn fields_fault(mut rest: &[u8], error: httparse::Error) -> Error {
     loop {
+        if let [b'\r'] | [b'\r', b'\n', ..] = rest {
+            // The head ends here, and what comes behind it is another message.
+            return as_named(error);
+        }
         rest = match field_line_fault(rest) {
             Ok([]) | Err(None) => return as_named(error),
             Ok(after) => after,

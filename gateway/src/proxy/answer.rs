@@ -2,9 +2,9 @@
 
 use std::{cell::Cell, io, time::Duration};
 
-use conduit::{BodyError, Pump, Reframe};
+use conduit::{BodyError, Passage, Pump};
 use net::{Chunk, ChunkMut, Either, Receiver, Sender, Timer, race};
-use wire::{Framing, Parsed, ResponseHead, Version};
+use wire::{Parsed, ResponseHead, Version};
 
 use super::{
     Call,
@@ -110,27 +110,20 @@ impl Answering<'_> {
         head: &ResponseHead<'_>,
         mut unread: Chunk,
     ) -> Result<Done, Failure> {
-        let is_http11 = self.call.head.version == Version::Http11;
-        let (reframe, chunked, delimited) = match head.framing {
-            Framing::Chunked if is_http11 => (Reframe::Keep, true, true),
-            Framing::Chunked => (Reframe::Bare, false, false),
-            Framing::UntilClose if is_http11 => (Reframe::Chunks, true, true),
-            Framing::UntilClose => (Reframe::Keep, false, false),
-            Framing::None | Framing::Length(_) => (Reframe::Keep, false, true),
-        };
+        let passage = Passage::of(head.framing, self.call.head.version);
         let keep_alive = self.call.keep_alive
-            && delimited
+            && passage.delimited
             && self.progress.behind_request.borrow().is_some()
             && !self.worker.shared.is_draining();
 
         let mut out = ChunkMut::new();
         let dress = Dress {
-            chunked,
+            chunked: passage.chunked,
             keep_alive,
             date: &self.worker.clock.date(),
         };
         encode_answer(&mut out, self.call, head, dress);
-        let mut pump = Pump::new(head.framing, reframe, None);
+        let mut pump = Pump::new(head.framing, passage.reframe, None);
         let mut piece = pump.take(&mut unread).map_err(as_answers_fault)?;
         // One write for both where that needs no large copy.
         if piece.len() <= out.room() {

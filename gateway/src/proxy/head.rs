@@ -121,6 +121,12 @@ pub(crate) fn encode_answer(
     if dress.chunked {
         encode::header(out, "Transfer-Encoding", "chunked");
     }
+    if answer.status == 426
+        && let Some(protocols) = answer.headers.get("upgrade")
+    {
+        // RFC 9110, 15.5.22: the client is told what to switch to.
+        encode::header(out, "Upgrade", protocols);
+    }
     match (dress.keep_alive, call.head.version) {
         (false, _) => encode::header(out, "Connection", "close"),
         (true, Version::Http10) => encode::header(out, "Connection", "keep-alive"),

@@ -1,6 +1,11 @@
 //! The near side of a connection: the client's bytes, its deadline, its address, and how to part.
 
-use std::{cell::Cell, io, net::SocketAddr, time::Duration};
+use std::{
+    cell::Cell,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use net::{Chunk, Either, Receiver, Sender, Stream, Timer, race};
 
@@ -10,11 +15,12 @@ use crate::{
     limits::Limits,
 };
 
-/// How long, and for how many bytes, the rest of an unwanted body is read after the answer has
-/// been sent. Closing earlier would reset the connection, and a reset can destroy the answer on
-/// its way (RFC 9112, 9.6).
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// How long the rest of an unwanted body is read after the answer has been sent, and for how long a
+/// pause in it is waited. Closing earlier would reset the connection, and a reset destroys what of
+/// the answer the client has not taken yet (RFC 9112, 9.6); so the bound is a time, not a number of
+/// bytes that a fast sender is over at once.
+const LINGER_MAX: Duration = Duration::from_secs(5);
+const LINGER_PAUSE: Duration = Duration::from_secs(1);
 
 /// A client's connection.
 #[derive(Debug)]
@@ -99,11 +105,11 @@ impl Client {
         if self.sender.finish().is_err() {
             return;
         }
-        self.timer.set(LINGER);
-        let mut read = 0;
-        while read < LINGER_BYTES_MAX {
+        let end = Instant::now() + LINGER_MAX;
+        loop {
+            self.timer.set_at(end.min(Instant::now() + LINGER_PAUSE));
             match race(self.receiver.recv(), self.timer.expired()).await {
-                Either::First(Ok(chunk)) if !chunk.is_empty() => read += chunk.len(),
+                Either::First(Ok(chunk)) if !chunk.is_empty() && Instant::now() < end => {}
                 _ => return,
             }
         }

@@ -9,13 +9,11 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    future::poll_fn,
     rc::Rc,
-    task::{Poll, Waker},
     time::Duration,
 };
 
-use net::{Receiver, Stopper, race};
+use net::{Receiver, Stopper, Waiters, race};
 
 /// The connections of a worker and whether they are to end.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ struct Inner {
     /// Listeners from which connections may still come.
     listeners: Cell<usize>,
     /// Tasks that wait for the start or the end.
-    waiting: RefCell<Vec<Waker>>,
+    waiting: Waiters,
 }
 
 #[derive(Debug)]
@@ -54,7 +52,7 @@ impl Drain {
                 next_seat: Cell::new(0),
                 seats: RefCell::default(),
                 listeners: Cell::new(0),
-                waiting: RefCell::default(),
+                waiting: Waiters::default(),
             }),
         }
     }
@@ -95,27 +93,29 @@ impl Drain {
         if !idle.is_empty() {
             net::spawn(Rc::clone(&self.inner).stop_later(idle));
         }
-        self.inner.wake_all();
+        self.inner.waiting.wake_all();
     }
 
     /// Waits for the start.
     pub(crate) async fn started(&self) {
-        self.inner.until(|inner| inner.started.get()).await;
+        let inner = &self.inner;
+        inner.waiting.until(|| inner.started.get()).await;
     }
 
     /// Waits until, after the start, the listeners and the last connection have gone, `limit` at
     /// most. Tells how many connections are left.
     pub(crate) async fn done(&self, limit: Duration) -> usize {
         self.started().await;
-        let gone = |inner: &Inner| inner.given_up.get() || inner.is_empty();
-        race(self.inner.until(gone), net::sleep(limit)).await;
+        let inner = &self.inner;
+        let gone = || inner.given_up.get() || inner.is_empty();
+        race(inner.waiting.until(gone), net::sleep(limit)).await;
         self.inner.seats.borrow().len()
     }
 
     /// Waits no longer for connections that are busy.
     pub(crate) fn give_up(&self) {
         self.inner.given_up.set(true);
-        self.inner.wake_all();
+        self.inner.waiting.wake_all();
     }
 }
 
@@ -137,30 +137,10 @@ impl Inner {
         }
     }
 
-    fn wake_all(&self) {
-        for waker in self.waiting.borrow_mut().drain(..) {
-            waker.wake();
-        }
-    }
-
     fn wake_if_empty(&self) {
         if self.started.get() && self.is_empty() {
-            self.wake_all();
+            self.waiting.wake_all();
         }
-    }
-
-    async fn until(&self, condition: impl Fn(&Self) -> bool) {
-        poll_fn(|cx| {
-            if condition(self) {
-                return Poll::Ready(());
-            }
-            let mut waiting = self.waiting.borrow_mut();
-            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiting.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
     }
 }
 

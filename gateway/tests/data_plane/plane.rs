@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -23,18 +23,32 @@ use crate::replica::Replica;
 /// One worker is enough for behaviour, and makes the choice of connections certain.
 const CORES: usize = 1;
 
+/// No end is waited for longer; it is reached only by a bug.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 pub(crate) struct Plane {
     running: DataPlane,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Plane {
     pub(crate) fn start(driver: &str, limits: Limits, replicas: &[&Replica]) -> Self {
+        Self::start_after(driver, limits, replicas, |_address, _shared| ()).0
+    }
+
+    /// Calls `before` when clients can connect already, but nobody accepts yet.
+    pub(crate) fn start_after<T>(
+        driver: &str,
+        limits: Limits,
+        replicas: &[&Replica],
+        before: impl FnOnce(SocketAddr, &Shared) -> T,
+    ) -> (Self, T) {
         let endpoints = replicas
             .iter()
             .map(|replica| Endpoint::Tcp(replica.address))
             .collect();
-        Self::start_with(driver, limits, endpoints, FunctionLimits::default())
+        Self::build(driver, limits, endpoints, FunctionLimits::default(), before)
     }
 
     /// The same for replicas at any places, of a function with limits of its own.
@@ -44,6 +58,16 @@ impl Plane {
         endpoints: Vec<Endpoint>,
         own: FunctionLimits,
     ) -> Self {
+        Self::build(driver, limits, endpoints, own, |_address, _shared| ()).0
+    }
+
+    fn build<T>(
+        driver: &str,
+        limits: Limits,
+        endpoints: Vec<Endpoint>,
+        own: FunctionLimits,
+        before: impl FnOnce(SocketAddr, &Shared) -> T,
+    ) -> (Self, T) {
         let driver = Driver::select(driver.parse().unwrap()).unwrap();
         let function = Arc::new(Function {
             name: "f".into(),
@@ -62,16 +86,19 @@ impl Plane {
         let shared = Arc::new(Shared::new(first, CORES));
         let listen = [([127, 0, 0, 1], 0).into()];
         let listeners = Listeners::bind(&listen, CORES, false).unwrap();
+        let address = listeners.addresses()[0];
+        let result = before(address, &shared);
         let running = plane::start(listeners, &driver, &limits, &shared).unwrap();
-        Self { running, shared }
+        let plane = Self {
+            running,
+            address,
+            shared,
+        };
+        (plane, result)
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.running.addresses()[0]).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        stream
+        connect(self.address)
     }
 
     /// What the workers count.
@@ -88,21 +115,40 @@ impl Plane {
 
     /// Waits for the workers' numbers to be so.
     pub(crate) fn until(&self, condition: impl Fn(&WorkerCells) -> bool) {
-        let give_up = Instant::now() + Duration::from_secs(20);
+        let give_up = Instant::now() + DEADLINE;
         while !condition(self.cells()) {
             assert!(Instant::now() < give_up, "in vain: {:#?}", self.cells());
             thread::yield_now();
         }
     }
 
+    /// Begins to drain, and waits until nothing new is accepted.
     pub(crate) fn drain(&self) {
         self.shared.start_draining();
         self.running.bells().ring();
+        let begun = Instant::now();
+        while TcpStream::connect(self.address).is_ok() {
+            assert!(begun.elapsed() < DEADLINE, "it goes on listening");
+        }
     }
 
-    pub(crate) fn join(self) {
-        self.running.join().unwrap();
+    pub(crate) fn leave_at_once(&self) {
+        self.shared.leave_at_once();
+        self.running.bells().ring();
     }
+
+    /// Waits for its end.
+    pub(crate) fn join(self) {
+        let (ended, wait) = mpsc::channel();
+        thread::spawn(move || ended.send(self.running.join()));
+        wait.recv_timeout(DEADLINE).expect("it ends").unwrap();
+    }
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
 }
 
 /// Waits on purpose: longer than a request is served without a watch on its client.

@@ -225,3 +225,6 @@ impl<K: Kernel> Operations<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,11 @@
 //! - `websocket`, `curl`: clients that others have written.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
+//! - `takeover`: one gateway replaced by another on the same port, under load.
 //! - `durability`: kill -9 at any instant.
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
+//! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
@@ -37,6 +39,7 @@ mod durability;
 mod errors;
 mod forwarding;
 mod hop_by_hop;
+mod http_mode;
 mod limits;
 mod local_provider;
 mod logs;
@@ -46,6 +49,7 @@ mod paths;
 mod refusals;
 mod routing;
 mod streaming;
+mod takeover;
 mod update;
 mod watchdog;
 mod websocket;

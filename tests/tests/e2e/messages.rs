@@ -17,6 +17,7 @@ under_each_driver! {
     a_client_of_1_0_gets_neither_trailers_nor_extensions
     an_early_answer_arrives_whole_and_is_followed_by_an_orderly_end
     an_early_answer_is_not_lost_on_a_client_that_goes_on_sending
+    an_early_answer_is_whole_however_much_the_client_goes_on_sending
     a_client_that_has_said_its_last_word_gets_a_large_answer_whole
 }
 
@@ -161,6 +162,24 @@ fn an_early_answer_is_not_lost_on_a_client_that_goes_on_sending(driver: Driver) 
     let sending = (0..8).try_for_each(|_| client.try_send(piece));
     assert!(sending.is_ok(), "{sending:?}: no more than is lingered for");
     expect_early_answer(&mut client, LENGTH);
+}
+
+fn an_early_answer_is_whole_however_much_the_client_goes_on_sending(driver: Driver) {
+    // More than any socket buffer holds: what is lost with a reset shows.
+    const LENGTH: usize = 1_000_000;
+    let upstream = answering_early(LENGTH);
+    let gateway = serving(driver, &upstream);
+    for _ in 0..10 {
+        let mut client = gateway.connect();
+        begin_upload(&mut client);
+        let piece = vec![b'x'; 64 * 1024];
+        // It stops when nobody takes it any more.
+        let sending = (0..1024).try_for_each(|_| client.try_send(&piece));
+        drop(sending);
+        let answer = client.response();
+        assert_eq!(answer.status(), 403);
+        assert!(answer.body == pattern(LENGTH));
+    }
 }
 
 fn a_client_that_has_said_its_last_word_gets_a_large_answer_whole(driver: Driver) {

@@ -7,32 +7,45 @@
 //! | Variable | Default | Meaning |
 //! |---|---|---|
 //! | `fprocess` (or `function_process`) | required | The command line of the function; split as a shell would, but no shell runs. |
-//! | `mode` | fork | `fork`; or `classic`, which is the same with OpenFaaS's status 408 instead of 504 when a time limit ends a call. |
+//! | `mode` | fork | `fork`; `classic`, which is the same with OpenFaaS's status 408 instead of 504 when a time limit ends a call; or `http`: the function is one long-lived process with an HTTP server. |
 //! | `port` | 8080 | TCP port, on all addresses; not used when a listening socket is handed over (`LISTEN_FDS=1`, sd_listen_fds(3)). |
 //! | `read_timeout` | 30s | A request must have arrived completely within this; 0 = off. Time spent waiting for the program to take its input does not count. |
 //! | `write_timeout` | 30s | A call must be over, its answer written, this long after its head arrived; 0 = off. Also how long calls in flight may take after SIGTERM. |
-//! | `exec_timeout` | 0 = off | The program may run this long. |
+//! | `exec_timeout` | 0 = off; http: 30s | The program may run this long; in http mode, a call may take this long. |
 //! | `healthcheck_interval` | `write_timeout` | Accepted for compatibility. There is no wait: from SIGTERM on, nothing new is accepted. |
 //! | `max_inflight` | 0 = no limit | More calls at once get 429. |
-//! | `combine_output` | true | Standard error goes into the answer; false: to the log, line by line. |
-//! | `content_type` | | Content type of answers; else the request's, else `application/octet-stream`. |
-//! | `cgi_headers` | true | The program gets the request's headers as `Http_*` variables (not those with `_` in their names). |
-//! | `marshal_request` | false | The program reads `{"header": …, "body": {"raw": base64}}` instead of the plain body. |
+//! | `http_upstream_url` (or `upstream_url`) | `http://127.0.0.1:5000` | http: where the function listens; also `unix:PATH`, relative to `TMPDIR`. With port 0 a free one is chosen and given to the function as `PORT`. |
+//! | `start_timeout` | 30s | http: the function must listen this long after its start; requests wait for that. |
+//! | `tunnel_idle_timeout` | 10m | http: a connection that has switched protocols (WebSocket) is closed after this long without a byte; 0 = off. |
+//! | `http_buffer_req_body` | false | http: a request's body is collected whole and sent with a `Content-Length`. |
+//! | `http_buffer_bytes_max` | 16777216 | http: the largest body that is collected, bytes; larger ones get 413. |
+//! | `combine_output` | true | fork: Standard error goes into the answer; false: to the log, line by line. |
+//! | `content_type` | | fork: Content type of answers; else the request's, else `application/octet-stream`. |
+//! | `cgi_headers` | true | fork: The program gets the request's headers as `Http_*` variables (not those with `_` in their names). |
+//! | `marshal_request` | false | fork: The program reads `{"header": …, "body": {"raw": base64}}` instead of the plain body. |
 //! | `suppress_lock` | false | Do not write `$TMPDIR/.lock`, and be healthy without it. |
-//! | `prefix_logs` | true | Lines of the program's standard error get date, time and `stderr: ` in front. |
-//! | `write_debug` | false | Log the beginning of each body. |
+//! | `prefix_logs` | true | Lines of the program's standard error get date, time and `stderr: ` in front (http: and those of its standard output `stdout: `). |
+//! | `write_debug` | false | fork: Log the beginning of each body. |
 //! | `debug_headers` | false | Log the headers of each request. |
 //! | `RINGWAY_DRIVER` | epoll | `epoll`, `io_uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
 //! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
 
+mod http;
+mod upstream_url;
+
+pub(crate) use http::Http;
+pub(crate) use upstream_url::Place;
+#[cfg(test)]
+pub(crate) use upstream_url::UpstreamUrl;
 pub(crate) use wire::duration::parse as parse_duration;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use conduit::{Pump, Reframe};
 use net::DriverChoice;
-use wire::duration;
+use wire::{Framing, duration};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) command: Vec<String>,
     /// The command line as it was written.
     pub(crate) command_line: String,
+    pub(crate) mode: Mode,
     /// What the program's environment is made on top of.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) port: u16,
@@ -65,6 +79,28 @@ pub(crate) struct Config {
     /// Whether descriptor 3 is a listening socket.
     pub(crate) is_handed_over: bool,
     pub(crate) lifeline_fd: Option<i32>,
+}
+
+/// How the function is run.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    /// A process for each request.
+    Fork,
+    /// One process with an HTTP server.
+    Http(Box<Http>),
+}
+
+impl Mode {
+    /// The body of a request, in the form in which the function gets it.
+    pub(crate) fn body(&self, framing: Framing) -> Pump {
+        match self {
+            Self::Fork => Pump::new(framing, Reframe::Bare, None),
+            Self::Http(http) => match http.buffer_bytes_max {
+                None => Pump::new(framing, Reframe::Keep, None),
+                most => Pump::new(framing, Reframe::Bare, most),
+            },
+        }
+    }
 }
 
 /// Settings that are true or false.
@@ -94,24 +130,20 @@ impl Config {
         let raw = RawConfig {
             variables: variables.collect(),
         };
-        let command_line = match raw.text("fprocess")? {
-            Some(text) => text,
-            None => raw.text("function_process")?.ok_or_else(|| ConfigError {
-                name: "fprocess",
-                problem:
-                    "it is not set; give the command line of the function, such as fprocess='wc -l'"
-                        .to_owned(),
-            })?,
+        let (command_line, command) = command(&raw)?;
+        let temp_dir = raw
+            .get("TMPDIR")
+            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let (mode, timeout_status) = mode(&raw, &temp_dir)?;
+        let exec_default = match mode {
+            Mode::Fork => Duration::ZERO,
+            Mode::Http(_) => Duration::from_secs(30),
         };
-        let command = process::command_line::split(command_line).map_err(|error| ConfigError {
-            name: "fprocess",
-            problem: error.to_string(),
-        })?;
         // Its value is not needed, but a wrong one is still a mistake to be told.
         raw.duration("healthcheck_interval", Duration::ZERO)?;
         Ok(Self {
             command,
-            command_line: command_line.to_owned(),
+            command_line,
             port: raw.parsed(
                 "port",
                 8080,
@@ -120,7 +152,7 @@ impl Config {
             )?,
             read_timeout: raw.duration("read_timeout", Duration::from_secs(30))?,
             write_timeout: raw.duration("write_timeout", Duration::from_secs(30))?,
-            exec_timeout: raw.duration("exec_timeout", Duration::ZERO)?,
+            exec_timeout: raw.duration("exec_timeout", exec_default)?,
             max_inflight: raw.parsed(
                 "max_inflight",
                 None,
@@ -137,16 +169,10 @@ impl Config {
                 |text| is_header_value(text).then(|| Some(text.to_owned())),
                 "a content type such as text/plain",
             )?,
-            timeout_status: raw.parsed(
-                "mode",
-                504,
-                timeout_status,
-                "fork or classic (this version has no other mode)",
-            )?,
+            mode,
+            timeout_status,
             switches: Switches::from_raw(&raw)?,
-            temp_dir: raw
-                .get("TMPDIR")
-                .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+            temp_dir,
             driver: raw.parsed(
                 "RINGWAY_DRIVER",
                 DriverChoice::Epoll,
@@ -179,12 +205,39 @@ impl Switches {
     }
 }
 
-fn timeout_status(mode: &str) -> Option<u16> {
-    match mode {
-        "fork" => Some(504),
-        "classic" => Some(408),
-        _ => None,
-    }
+/// The command line as it was written, and its words.
+fn command(raw: &RawConfig) -> Result<(String, Vec<String>), ConfigError> {
+    let command_line = match raw.text("fprocess")? {
+        Some(text) => text,
+        None => raw.text("function_process")?.ok_or_else(|| ConfigError {
+            name: "fprocess",
+            problem:
+                "it is not set; give the command line of the function, such as fprocess='wc -l'"
+                    .to_owned(),
+        })?,
+    };
+    let command = process::command_line::split(command_line).map_err(|error| ConfigError {
+        name: "fprocess",
+        problem: error.to_string(),
+    })?;
+    Ok((command_line.to_owned(), command))
+}
+
+/// The mode, and the status when a time limit ends a call.
+fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
+    Ok(match raw.text("mode")?.unwrap_or("fork") {
+        "fork" => (Mode::Fork, 504),
+        "classic" => (Mode::Fork, 408),
+        "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),
+        other => {
+            return Err(ConfigError {
+                name: "mode",
+                problem: format!(
+                    "`{other}` cannot be used; give fork, classic or http (this version has no other mode)"
+                ),
+            });
+        }
+    })
 }
 
 /// RFC 9110 §5.5, without obs-text.

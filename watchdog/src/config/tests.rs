@@ -109,8 +109,8 @@ fn what_is_wrong_is_named_with_its_value_and_the_accepted_form() {
         ),
         (
             "mode",
-            "http",
-            "mode: `http` cannot be used; give fork or classic (this version has no other mode)",
+            "static",
+            "mode: `static` cannot be used; give fork, classic or http (this version has no other mode)",
         ),
         (
             "RINGWAY_DRIVER",
@@ -173,4 +173,70 @@ fn functions_do_not_see_how_the_watchdog_was_started() {
         .map(|(name, _)| name.to_str().unwrap())
         .collect();
     assert_eq!(names, ["fprocess", "PATH"]);
+}
+
+fn read_http(variables: &[(&str, &str)]) -> Result<Http, String> {
+    let common = [("fprocess", "app"), ("mode", "http"), ("TMPDIR", "/run/f")];
+    match read(&[&common, variables].concat())?.mode {
+        Mode::Http(http) => Ok(*http),
+        Mode::Fork => Err("mode=http is fork mode".to_owned()),
+    }
+}
+
+#[test]
+fn http_mode_has_the_defaults_of_of_watchdog() {
+    let http = read_http(&[]).unwrap();
+    let address = Place::Address([127, 0, 0, 1].into(), 5000);
+    assert_eq!(http.upstream.place, address);
+    assert_eq!(http.start_timeout, Duration::from_secs(30));
+    assert_eq!(http.tunnel_idle_timeout, Some(Duration::from_secs(600)));
+    assert_eq!(http.buffer_bytes_max, None);
+    let limits = |variables: &[(&str, &str)]| {
+        let config = read(&[&[("fprocess", "app")], variables].concat()).unwrap();
+        (config.exec_timeout, config.timeout_status)
+    };
+    let thirty = Some(Duration::from_secs(30));
+    assert_eq!(limits(&[("mode", "http")]), (thirty, 504));
+    assert_eq!(
+        limits(&[("mode", "http"), ("exec_timeout", "0")]),
+        (None, 504)
+    );
+}
+
+#[test]
+fn http_mode_reads_its_own_settings() {
+    let http = read_http(&[
+        ("upstream_url", "http://127.0.0.1:1"),
+        ("http_upstream_url", "unix:s"),
+        ("start_timeout", "1m"),
+        ("tunnel_idle_timeout", "0"),
+        ("http_buffer_req_body", "true"),
+        ("http_buffer_bytes_max", "1000"),
+    ])
+    .unwrap();
+    assert_eq!(http.upstream.place, Place::Unix("/run/f/s".into()));
+    assert_eq!(http.start_timeout, Duration::from_secs(60));
+    assert_eq!(http.tunnel_idle_timeout, None);
+    assert_eq!(http.buffer_bytes_max, Some(1000));
+    for (name, value, want) in [
+        (
+            "upstream_url",
+            "https://h",
+            "upstream_url: `https://h` cannot be used: the function's own server is spoken to without TLS",
+        ),
+        (
+            "http_upstream_url",
+            "5000",
+            "http_upstream_url: `5000` cannot be used; give http://HOST:PORT or unix:PATH",
+        ),
+        ("start_timeout", "0", "start_timeout: `0` cannot be used; "),
+        (
+            "http_buffer_bytes_max",
+            "0",
+            "http_buffer_bytes_max: `0` cannot be used; give a number of bytes above 0",
+        ),
+    ] {
+        let error = read_http(&[(name, value)]).unwrap_err();
+        assert!(error.starts_with(want), "{error}");
+    }
 }

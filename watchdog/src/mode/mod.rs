@@ -1,3 +1,4 @@
-//! The ways to run a function. Each has a room of its own; there is one today.
+//! The ways to run a function. Each has a room of its own.
 
 pub(crate) mod fork;
+pub(crate) mod http;

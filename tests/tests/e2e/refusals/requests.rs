@@ -235,6 +235,7 @@ pub(super) fn large_heads() -> Vec<(Vec<u8>, u16)> {
         ),
         (format!("{LINE}A: {}\r\n\r\n", long(66_000)), 431),
         (format!("{LINE}{}: b\r\n\r\n", long(66_000)), 431),
+        (format!("{LINE}{}\r\n", "A: b\r\n".repeat(120)), 431),
         (
             format!("{} /function/f/evil HTTP/1.1\r\n\r\n", long(66_000)),
             431,

@@ -1,14 +1,14 @@
 //! The client's side of a call: its body goes to the program, and its leaving ends the call.
 
-use std::future::pending;
 use std::time::Instant;
 
+use conduit::Pump;
 use net::{Chunk, Either, PipeWriter, race};
-use wire::{BodyDecoder, Framing, encode};
+use wire::{Framing, encode};
 
 use super::stop::Stop;
 use crate::connection::{Connection, Next};
-use crate::input::{Input, InputError};
+use crate::input::Input;
 use crate::limits::{DEBUG_BYTES_MAX, READY_BYTES_MAX};
 use crate::log;
 use crate::marshal::Marshal;
@@ -83,7 +83,7 @@ pub(crate) fn log_beginning(wanted: bool, what: &str, body: &[u8]) {
 /// killed: a program must not take a body that broke off for a whole one.
 pub(crate) async fn feed(
     input: &mut Input,
-    body: &mut BodyDecoder,
+    body: &mut Pump,
     feed: &mut Feed,
     mut marshal: Option<&mut Marshal>,
     timers: &Timers,
@@ -94,8 +94,7 @@ pub(crate) async fn feed(
             let piece = match race(input.body(body), timers.read.expired()).await {
                 Either::First(Ok(Some(piece))) => piece,
                 Either::First(Ok(None)) => break,
-                Either::First(Err(InputError::Closed)) => return Stop::ClientGone,
-                Either::First(Err(InputError::Wrong(error))) => return Stop::WrongBody(error),
+                Either::First(Err(error)) => return Stop::BadInput(error),
                 Either::Second(()) => return Stop::ReadTimeout,
             };
             // A program may close its input early. The rest of the body is still read, since the
@@ -115,7 +114,8 @@ pub(crate) async fn feed(
         }
     }
     *feed = Feed::Nothing;
-    gone(input, timers).await
+    input.gone(&timers.slow_client).await;
+    Stop::ClientGone
 }
 
 /// Writes to the program; false if it has closed its input. The time that it takes is not the
@@ -125,19 +125,4 @@ async fn send(pipe: &mut PipeWriter, piece: Chunk, timers: &Timers) -> bool {
     let is_open = pipe.send(piece).await.is_ok();
     timers.read.postpone(began.elapsed());
     is_open
-}
-
-/// Waits until the client is gone.
-async fn gone(input: &Input, timers: &Timers) -> Stop {
-    // Setting up the watch costs a few system calls, and most calls are over before it is needed.
-    timers.slow_client.expired().await;
-    match input.watch() {
-        Ok(watch) => {
-            // However it has gone, it waits no more: the gateway, our client, never half-closes.
-            watch.hung_up().await;
-        }
-        // Without a descriptor left there is no watch: the call goes on to its end.
-        Err(_) => pending().await,
-    }
-    Stop::ClientGone
 }

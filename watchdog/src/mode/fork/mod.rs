@@ -10,6 +10,7 @@ mod program;
 mod start;
 mod stop;
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use net::{Either, race};
 use process::Exit;
 
 use crate::connection::{Connection, Next, too_many};
+use crate::deadline::Deadline;
 use crate::limits::{ERROR_REPLY_MAX, SLOW_CALL};
 use crate::log;
 use crate::reply::{self, About, Failure};
@@ -25,7 +27,7 @@ use crate::request::Request;
 use client::Feed;
 use output::Output;
 use program::Program;
-use stop::{Deadline, Stop};
+use stop::Stop;
 
 /// Answers one request by running the program.
 pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next {
@@ -97,14 +99,15 @@ async fn run(
     timers.slow_client.set(SLOW_CALL);
     timers.slow_program.set(SLOW_CALL);
     deadline.set(&timers.call);
-    let program_side = program.read_output(output, sender, &timers.slow_program);
-    let client_side = client::feed(input, body, feed, marshal.as_mut(), timers);
-    let stopped = async {
+    // Pinned where they are: what `race` takes by value is copied, and kept twice.
+    let program_side = pin!(program.read_output(output, sender, &timers.slow_program));
+    let client_side = pin!(client::feed(input, body, feed, marshal.as_mut(), timers));
+    let stopped = pin!(async {
         match race(client_side, timers.call.expired()).await {
             Either::First(stop) => stop,
             Either::Second(()) => Stop::Deadline,
         }
-    };
+    });
     match race(program_side, stopped).await {
         Either::First(result) => result,
         Either::Second(stop) => Err(stop),

@@ -1,16 +1,15 @@
 //! The program's side of a call: its output, its errors and its end.
 
 use std::future::{Future, pending};
-use std::os::fd::AsFd;
 use std::pin::pin;
 
-use net::{Either, PipeReader, Readiness, Sender, Timer, race, sleep};
+use net::{Either, PipeReader, Sender, Timer, race, sleep};
 use process::{Child, Exit, Signal};
 
 use super::output::Output;
 use super::stop::Stop;
 use crate::calls;
-use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, SILENCE_AFTER_END, SLOW_CALL};
+use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, SILENCE_AFTER_END};
 use crate::log::{self, Lines};
 
 /// A program that was started for a call.
@@ -50,8 +49,8 @@ impl Program {
             output: pipe,
             errors,
         } = self;
-        let reading = read_to_end(child, pipe, output, sender, slow);
-        let logging = async {
+        let reading = pin!(read_to_end(child, pipe, output, sender, slow));
+        let logging = pin!(async {
             if let Some((pipe, lines)) = errors {
                 while let Ok(bytes) = pipe.recv().await
                     && !bytes.is_empty()
@@ -60,7 +59,7 @@ impl Program {
                 }
             }
             pending::<()>().await;
-        };
+        });
         match race(reading, logging).await {
             Either::First(result) => result,
             Either::Second(()) => Ok(()),
@@ -84,7 +83,7 @@ impl Program {
     /// Ends the program and all that it started, and reaps it.
     pub(crate) async fn end(&mut self) {
         calls::end(&self.child);
-        let ended = race(ended(&self.child), sleep(KILL_WAIT_MAX)).await;
+        let ended = race(calls::ended(&self.child), sleep(KILL_WAIT_MAX)).await;
         self.log_last_errors();
         // What has not ended yet is adopted and reaped by `Calls` later.
         if matches!(ended, Either::First(())) && self.child.try_wait().is_err() {
@@ -116,7 +115,7 @@ async fn read_to_end(
     {
         let mut end = pin!(async {
             slow.expired().await;
-            ended(child).await;
+            calls::ended(child).await;
         });
         loop {
             match race(pipe.recv(), end.as_mut()).await {
@@ -129,7 +128,7 @@ async fn read_to_end(
     }
     // Its end mostly comes together with the end of its output; but it may have closed that early.
     if !child.has_ended().map_err(Stop::System)? {
-        ended(child).await;
+        calls::ended(child).await;
     }
     Ok(())
 }
@@ -158,23 +157,5 @@ async fn within<F: Future>(limit: std::time::Duration, future: F) -> Option<F::O
     match race(future, sleep(limit)).await {
         Either::First(output) => Some(output),
         Either::Second(()) => None,
-    }
-}
-
-/// Waits for the program's end.
-async fn ended(child: &Child) {
-    let watched = child
-        .pidfd()
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(Readiness::new);
-    if let Ok(readiness) = watched
-        && readiness.readable().await.is_ok()
-    {
-        return;
-    }
-    // No descriptor is left to watch it by. The error of `has_ended` would say that it is reaped.
-    while !child.has_ended().unwrap_or(true) {
-        sleep(SLOW_CALL).await;
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn start(
             service.forget_template();
             not_started(&error)
         })?;
-    let prefix = service.config.switches.prefix_logs;
+    let prefix = service.config.switches.prefix_logs.then_some("stderr: ");
     Ok((
         Program::new(
             child,

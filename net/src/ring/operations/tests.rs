@@ -1,0 +1,175 @@
+//! A kernel that answers in any order, late and more than once, over thousands of operations that
+//! are started, taken and abandoned at random.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    rc::Rc,
+};
+
+use super::{Operations, State};
+use crate::ring::kernel::{Completion, Kernel, Request, Token, Wait};
+
+/// What was started and has not ended, and what is to be told next.
+#[derive(Default)]
+struct Fake {
+    under_way: Vec<Token>,
+    told: VecDeque<Completion>,
+    full: bool,
+}
+
+impl Kernel for Fake {
+    #[expect(unsafe_code, reason = "nothing is kept of the request")]
+    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+        if self.full {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        match request {
+            Request::Cancel(other) => {
+                // Cancelling takes hold sometimes; its own end is told in any case.
+                if let Some(at) = self.under_way.iter().position(|one| one == other) {
+                    let cancelled = self.under_way.swap_remove(at);
+                    self.told.push_back(completion(cancelled, -libc::ECANCELED));
+                }
+                self.told.push_back(completion(token, 0));
+            }
+            _ => self.under_way.push(token),
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, _: Wait) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        self.told.pop_front()
+    }
+}
+
+fn completion(token: Token, result: i32) -> Completion {
+    Completion {
+        token,
+        result,
+        more: false,
+        data: None,
+    }
+}
+
+fn descriptor() -> Rc<OwnedFd> {
+    Rc::new(File::open("/dev/null").unwrap().into())
+}
+
+/// A small generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}
+
+#[test]
+fn whatever_the_order_each_waiter_gets_its_own_result_and_nothing_is_freed_early() {
+    for seed in 1..=50 {
+        simulate(&mut Random(seed));
+    }
+}
+
+fn simulate(random: &mut Random) {
+    let mut operations = Operations::new(Fake::default());
+    let fd = descriptor();
+    let mut awaited: Vec<(Token, u32)> = Vec::new();
+    // What the kernel has said about each, before its waiter looked.
+    let mut results: HashMap<(u32, u32), i32> = HashMap::new();
+    let mut next_result = 0;
+    for task in 1..2000 {
+        match random.below(4) {
+            0 => {
+                let token = operations.start(Request::Readable(Rc::clone(&fd)), task);
+                awaited.push((token.unwrap(), task));
+            }
+            1 if !operations.kernel.under_way.is_empty() => {
+                let at = random.below(operations.kernel.under_way.len());
+                let token = operations.kernel.under_way.swap_remove(at);
+                next_result += 1;
+                results.insert((token.slot, token.generation), next_result);
+                operations
+                    .kernel
+                    .told
+                    .push_back(completion(token, next_result));
+            }
+            2 if !awaited.is_empty() => {
+                let (token, _) = awaited.swap_remove(random.below(awaited.len()));
+                operations.abandon(token);
+            }
+            _ => {
+                let mut woken = Vec::new();
+                operations.turn(Wait::No, |task| woken.push(task)).unwrap();
+                awaited.retain(|(token, task)| match operations.take(*token, *task) {
+                    Some(result) => {
+                        let said = results.get(&(token.slot, token.generation));
+                        assert_eq!(Some(&result), said, "another operation's result");
+                        assert!(woken.contains(task));
+                        false
+                    }
+                    None => true,
+                });
+            }
+        }
+        // The kernel may still use what it was lent.
+        assert!(Rc::strong_count(&fd) > operations.kernel.under_way.len());
+    }
+    for (token, _) in awaited {
+        operations.abandon(token);
+    }
+    assert!(operations.end());
+    assert_eq!(Rc::strong_count(&fd), 1, "all is given back");
+}
+
+#[test]
+fn a_late_word_about_an_earlier_operation_is_not_taken_for_one_about_this() {
+    let mut operations = Operations::new(Fake::default());
+    let fd = descriptor();
+    let first = operations
+        .start(Request::Readable(Rc::clone(&fd)), 1)
+        .unwrap();
+    operations.abandon(first);
+    operations.turn(Wait::No, |_| {}).unwrap();
+    let mut start = || {
+        operations
+            .start(Request::Readable(Rc::clone(&fd)), 2)
+            .unwrap()
+    };
+    let others = [start(), start()];
+    let second = others.into_iter().find(|other| other.slot == first.slot);
+    let second = second.expect("the slot is used again");
+    assert_ne!(second, first);
+    operations.kernel.told.push_back(completion(first, 7));
+    operations
+        .turn(Wait::No, |_| panic!("nobody waits for that"))
+        .unwrap();
+    assert_eq!(operations.take(second, 2), None);
+}
+
+#[test]
+fn what_the_kernel_does_not_take_is_given_back() {
+    let mut operations = Operations::new(Fake::default());
+    operations.kernel.full = true;
+    let fd = descriptor();
+    assert!(
+        operations
+            .start(Request::Readable(Rc::clone(&fd)), 1)
+            .is_err()
+    );
+    assert_eq!((Rc::strong_count(&fd), operations.count()), (1, 0));
+    operations.kernel.full = false;
+    let token = operations.start(Request::Readable(fd), 1).unwrap();
+    let state = operations.slot(token).unwrap().state;
+    assert_eq!(state, State::Awaited(1));
+}

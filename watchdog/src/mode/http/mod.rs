@@ -1,0 +1,169 @@
+//! One long-lived process with an HTTP server of its own; each request is passed on to it.
+//!
+//! [`call`] is the way of one request, top to bottom. `function` is the server as calls see it,
+//! `life` keeps a process running behind it (`site` is where it listens, `process` its start and
+//! end), `pool` keeps connections. `exchange` moves one request there and its answer (`answer`) back
+//! at the same time, `head` writes both heads anew, `trouble` is what can go wrong.
+
+mod answer;
+mod exchange;
+mod function;
+mod head;
+mod life;
+mod pool;
+mod process;
+mod site;
+mod trouble;
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use conduit::{Side, tunnel};
+use net::{Chunk, ChunkMut, Either, race};
+use wire::RequestHead;
+
+pub(crate) use function::Function;
+pub(crate) use life::keep;
+
+use crate::config::{Http, Mode};
+use crate::connection::{Connection, Next, too_many};
+use crate::deadline::Deadline;
+use crate::limits::SLOW_CALL;
+use crate::reply::{self, About, Failure};
+use crate::request::Request;
+use exchange::{Done, Exchange, Near, Progress, Stage};
+use function::Upstream;
+use trouble::Trouble;
+
+/// The head of a request as the function's own server gets it.
+pub(crate) fn head(head: &RequestHead<'_>, http: &Http) -> ChunkMut {
+    let mut out = ChunkMut::new();
+    head::encode_request(&mut out, head, http);
+    out
+}
+
+/// Answers one request by passing it on.
+pub(crate) async fn call(
+    connection: &mut Connection,
+    request: &Request,
+    function: &Rc<Function>,
+) -> Next {
+    let service = Rc::clone(&connection.service);
+    // Held until the answer is through or the tunnel is closed.
+    let Some(_place) = service.calls.enter(service.config.max_inflight) else {
+        let limit = service.config.max_inflight.unwrap_or_default();
+        return connection.refuse(request, &too_many(limit)).await;
+    };
+    if let Some(failure) = function.impossible() {
+        return connection.refuse(request, &failure).await;
+    }
+    let deadline = match Deadline::of(&service.config, request) {
+        Ok(deadline) => deadline,
+        Err(failure) => return connection.refuse(request, &failure).await,
+    };
+    let progress = Progress::default();
+    let outcome = {
+        let head = connection.forward.take().unwrap_or_default();
+        let Connection {
+            input,
+            sender,
+            body,
+            timers,
+            ..
+        } = connection;
+        timers.slow_client.set(SLOW_CALL);
+        deadline.set(&timers.call);
+        let exchange = Exchange {
+            service: &service,
+            function,
+            request,
+            deadline: &deadline,
+            timers,
+            progress: &progress,
+        };
+        let near = Near {
+            input,
+            body,
+            sender,
+        };
+        // Pinned where it is: what `race` takes by value is copied, and kept twice.
+        let running = pin!(exchange.run(head, near));
+        match race(running, timers.call.expired()).await {
+            Either::First(outcome) => outcome,
+            Either::Second(()) => Err(Trouble::Deadline),
+        }
+    };
+    match outcome {
+        Ok(Done::Answered { keep: true }) => Next::Request,
+        Ok(Done::Answered { keep: false }) => Next::Linger,
+        Ok(Done::Switched(upstream, unread)) => switch(connection, upstream, unread).await,
+        Err(_) if progress.stage() == Stage::Answering => Next::BreakOff,
+        Err(trouble) => {
+            let failure = words(connection, &trouble, function, &deadline, progress.stage()).await;
+            give_up(connection, request, &trouble, failure).await
+        }
+    }
+}
+
+/// Both have agreed on another protocol: from here on bytes are only carried.
+async fn switch(connection: &mut Connection, mut upstream: Upstream, unread: Chunk) -> Next {
+    let limit = match &connection.service.config.mode {
+        Mode::Http(http) => http.tunnel_idle_timeout,
+        Mode::Fork => None,
+    };
+    let near = connection.input.side(&mut connection.sender);
+    let far = Side {
+        receiver: &mut upstream.stream.receiver,
+        sender: &mut upstream.stream.sender,
+        unread,
+    };
+    let timer = &connection.timers.call;
+    let carried = pin!(tunnel(near, far, timer, limit.unwrap_or(Duration::MAX)));
+    // It would not end by itself at a shutdown; its client connects anew, to another.
+    race(carried, connection.service.stopping()).await;
+    Next::BreakOff
+}
+
+/// What to tell the client; nothing if nobody is there to hear it.
+async fn words(
+    connection: &Connection,
+    trouble: &Trouble,
+    function: &Function,
+    deadline: &Deadline,
+    stage: Stage,
+) -> Option<Failure> {
+    match trouble {
+        Trouble::Deadline => {
+            let missed = match stage {
+                Stage::Connecting => format!("listen at {}", function.place()),
+                Stage::Sent | Stage::Answering => "end its answer".to_owned(),
+            };
+            let status = connection.service.config.timeout_status;
+            Some(deadline.failure(status, &missed, ""))
+        }
+        Trouble::ReadTimeout => Some(connection.read_timeout()),
+        other => other.failure(function).await,
+    }
+}
+
+/// Tells the client that its call has failed, before anything was answered.
+async fn give_up(
+    connection: &mut Connection,
+    request: &Request,
+    trouble: &Trouble,
+    failure: Option<Failure>,
+) -> Next {
+    match failure {
+        None => Next::BreakOff,
+        Some(failure) if trouble.is_requests_fault() => {
+            let about = About {
+                request: Some(request),
+                keep: false,
+            };
+            let answer = reply::failure(&failure, about);
+            connection.send_last(answer, false).await
+        }
+        Some(failure) => connection.refuse(request, &failure).await,
+    }
+}

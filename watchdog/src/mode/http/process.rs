@@ -1,0 +1,161 @@
+//! The process behind the function's own server: its start, its output, its end.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+
+use net::{Either, PipeReader, race, sleep};
+use process::{Child, Environment, Io, Signal, Stdio};
+
+use crate::calls;
+use crate::limits::{FUNCTION_END_MAX, KILL_WAIT_MAX, RETRY_AFTER_S};
+use crate::log::{self, Lines};
+use crate::reply::Failure;
+use crate::service::Service;
+
+/// A process that was started, and its output.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) child: Child,
+    pub(super) output: Output,
+}
+
+/// What it writes, on its way to the log.
+#[derive(Debug)]
+pub(super) struct Output {
+    stdout: Stream,
+    stderr: Stream,
+}
+
+#[derive(Debug)]
+struct Stream {
+    pipe: PipeReader,
+    lines: Lines,
+}
+
+impl Process {
+    /// Starts it; `port` is told to it as `PORT`.
+    ///
+    /// # Errors
+    /// 500 if it cannot be started, 503 if a resource is short.
+    pub(super) fn start(service: &Service, port: Option<u16>) -> Result<Self, Failure> {
+        let template = service
+            .template()
+            .map_err(|why| Failure::new(500, "no-program", why))?;
+        let mut environment = Environment::default();
+        if let Some(port) = port {
+            let set = environment.set("PORT", port.to_string());
+            debug_assert!(set.is_ok(), "neither has a NUL or an equals sign");
+        }
+        let prefixed = service.config.switches.prefix_logs;
+        let open = |prefix| open_stream(prefixed.then_some(prefix)).map_err(no_pipe);
+        let (stdout, stdout_end) = open("stdout: ")?;
+        let (stderr, stderr_end) = open("stderr: ")?;
+        let io = Io::new(Stdio::Null, stdout_end, stderr_end);
+        let child = template.spawn(io, Some(&environment)).map_err(|error| {
+            service.forget_template();
+            let (status, kind) = match error.is_temporary() {
+                true => (503, "no-resources"),
+                false => (500, "no-program"),
+            };
+            Failure::new(status, kind, error.to_string())
+        })?;
+        Ok(Self {
+            child,
+            output: Output { stdout, stderr },
+        })
+    }
+
+    /// Reaps the ended process, ends what it has left of its process group, and says how it ended.
+    pub(super) fn finish(&mut self) -> String {
+        self.output.log_last();
+        // Before it is reaped: until then the number of its group is sure to be its own.
+        let exit = self
+            .child
+            .kill_group(Signal::KILL)
+            .and_then(|()| self.child.try_wait());
+        match exit {
+            Ok(Some(exit)) => format!("the function went down ({exit})"),
+            Ok(None) => "the function went down without a status".to_owned(),
+            Err(error) => format!("the function went down (its status cannot be had: {error})"),
+        }
+    }
+
+    /// Ends it: SIGTERM to all of its group, and SIGKILL to what is left after a while.
+    pub(super) async fn end(&mut self) {
+        if let Err(error) = self.child.kill_group(Signal::TERM) {
+            log::line(&format!("the function cannot be sent SIGTERM: {error}"));
+        }
+        let ended = async {
+            match race(calls::ended(&self.child), self.output.log()).await {
+                Either::First(()) => {}
+                Either::Second(never) => match never {},
+            }
+        };
+        if let Either::Second(()) = race(ended, sleep(FUNCTION_END_MAX)).await {
+            log::line(&format!(
+                "the function did not end within {FUNCTION_END_MAX:?} of SIGTERM and is killed"
+            ));
+        }
+        calls::end(&self.child);
+        // What takes longer to end is adopted and reaped by `Calls` later.
+        race(calls::ended(&self.child), sleep(KILL_WAIT_MAX)).await;
+        self.output.log_last();
+        if let Ok(Some(exit)) = self.child.try_wait() {
+            log::line(&format!("The function ended: {exit}"));
+        }
+    }
+}
+
+impl Output {
+    /// Logs what is written, for ever.
+    pub(super) async fn log(&mut self) -> Infallible {
+        match race(self.stdout.log(), self.stderr.log()).await {
+            Either::First(never) | Either::Second(never) => never,
+        }
+    }
+
+    /// All that the process itself wrote is in the pipes by now; others that hold them are not
+    /// waited for.
+    fn log_last(&mut self) {
+        for stream in [&mut self.stdout, &mut self.stderr] {
+            while let Ok(Some(bytes)) = stream.pipe.try_recv()
+                && !bytes.is_empty()
+            {
+                stream.lines.push(&bytes);
+            }
+            stream.lines.finish();
+        }
+    }
+}
+
+impl Stream {
+    async fn log(&mut self) -> Infallible {
+        while let Ok(bytes) = self.pipe.recv().await
+            && !bytes.is_empty()
+        {
+            self.lines.push(&bytes);
+        }
+        pending().await
+    }
+}
+
+/// A pipe: the watchdog's end, and the process's.
+fn open_stream(prefix: Option<&'static str>) -> io::Result<(Stream, Stdio)> {
+    let (read, write) = process::pipe()?;
+    let stream = Stream {
+        pipe: PipeReader::new(read)?,
+        lines: Lines::new(prefix),
+    };
+    Ok((stream, Stdio::Fd(write)))
+}
+
+fn no_pipe(error: io::Error) -> Failure {
+    let message = format!(
+        "no pipe to the function could be made: {error}; a limit on descriptors (ulimit -n) may be reached"
+    );
+    Failure {
+        retry_after_s: Some(RETRY_AFTER_S),
+        ..Failure::new(503, "no-resources", message)
+    }
+}
