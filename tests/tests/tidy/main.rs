@@ -25,10 +25,12 @@ use tree::{File, Tree};
 const LINES_MAX: usize = 400;
 
 /// The only files that may hold `unsafe`.
-const UNSAFE_ROOMS: [&str; 5] = [
+const UNSAFE_ROOMS: [&str; 6] = [
     "net/src/fd.rs",
     "net/src/ring/kernel.rs",
     "net/src/ring/operations.rs",
+    // The fake kernel has the real one's signature.
+    "net/src/ring/operations/tests.rs",
     "net/src/ring/uring.rs",
     "process/src/unix.rs",
 ];

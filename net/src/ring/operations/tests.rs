@@ -162,11 +162,9 @@ fn what_the_kernel_does_not_take_is_given_back() {
     let mut operations = Operations::new(Fake::default());
     operations.kernel.full = true;
     let fd = descriptor();
-    assert!(
-        operations
-            .start(Request::Readable(Rc::clone(&fd)), 1)
-            .is_err()
-    );
+    operations
+        .start(Request::Readable(Rc::clone(&fd)), 1)
+        .unwrap_err();
     assert_eq!((Rc::strong_count(&fd), operations.count()), (1, 0));
     operations.kernel.full = false;
     let token = operations.start(Request::Readable(fd), 1).unwrap();
