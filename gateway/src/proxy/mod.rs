@@ -48,7 +48,6 @@ pub(crate) async fn forward(
     (function, flight): (&Function, &InFlight<'_>),
     mut rest: Chunk,
 ) -> Result<Answered, Failed> {
-    client.answer_begun.set(false);
     let replica = flight.replica();
     let mut upstream = connect::checkout(worker, replica)
         .await

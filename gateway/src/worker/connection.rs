@@ -143,7 +143,7 @@ async fn deliver(
                 return Ok(answered.next);
             }
             Either::First(Err(broken)) => broken,
-            Either::Second(failure) => Failed::overdue(failure, client.answer_begun.get()),
+            Either::Second(failure) => Failed::overdue(failure, call.answer_begun.get()),
         };
         match attempt.may_try_again(broken, call, rest, replica.id) {
             Ok(()) => worker.cells.retries.add_one(),
