@@ -31,6 +31,7 @@ macro_rules! under_each_driver {
 }
 
 // After the macro, which it uses.
+mod drain;
 mod tunnel;
 
 under_each_driver! {
@@ -50,7 +51,6 @@ under_each_driver! {
     a_body_over_the_limit_is_a_413_before_it_is_sent
     an_answer_cut_short_is_cut_short_for_the_client_too
     an_answer_until_close_is_put_into_chunks
-    a_drain_ends_idle_connections_and_finishes_busy_ones
 }
 
 const GET: &str = "GET /function/f HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -293,33 +293,4 @@ fn an_answer_until_close_is_put_into_chunks(driver: &str) {
         assert_eq!(answer.body, "hello");
         assert!(answer.head.contains("Transfer-Encoding: chunked"));
     }
-}
-
-fn a_drain_ends_idle_connections_and_finishes_busy_ones(driver: &str) {
-    let replica = Replica::start(|mut connection, _| {
-        while let Some(head) = connection.read_head() {
-            if head.contains("/slow") {
-                connection.wait_for_release();
-            }
-            connection.send(OK);
-        }
-    });
-    let plane = Plane::start(driver, Limits::default(), &[&replica]);
-    let mut idle = plane.connect();
-    assert_eq!(exchange(&mut idle, GET).status, 200);
-    let mut busy = plane.connect();
-    busy.write_all(b"GET /function/f/slow HTTP/1.1\r\nHost: h\r\n\r\n")
-        .unwrap();
-    replica.until_heads(2);
-    plane.drain();
-    assert_eq!(
-        idle.read_to_end(&mut Vec::new()).unwrap(),
-        0,
-        "an idle connection ends at once"
-    );
-    replica.release();
-    let answer = read_answer(&mut busy);
-    assert_eq!(answer.status, 200);
-    assert!(answer.head.contains("Connection: close"), "{}", answer.head);
-    plane.join();
 }

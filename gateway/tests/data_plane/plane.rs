@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     sync::{Arc, mpsc},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use gateway::{
@@ -21,13 +22,27 @@ use crate::replica::Replica;
 /// One worker is enough for behaviour, and makes the choice of connections certain.
 const CORES: usize = 1;
 
+/// No end is waited for longer; it is reached only by a bug.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 pub(crate) struct Plane {
     running: DataPlane,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Plane {
     pub(crate) fn start(driver: &str, limits: Limits, replicas: &[&Replica]) -> Self {
+        Self::start_after(driver, limits, replicas, |_address, _shared| ()).0
+    }
+
+    /// Calls `before` when clients can connect already, but nobody accepts yet.
+    pub(crate) fn start_after<T>(
+        driver: &str,
+        limits: Limits,
+        replicas: &[&Replica],
+        before: impl FnOnce(SocketAddr, &Shared) -> T,
+    ) -> (Self, T) {
         let driver = Driver::select(driver.parse().unwrap()).unwrap();
         let function = Arc::new(Function {
             name: "f".into(),
@@ -49,26 +64,48 @@ impl Plane {
         let shared = Arc::new(Shared::new(first, CORES));
         let listen = [([127, 0, 0, 1], 0).into()];
         let listeners = Listeners::bind(&listen, CORES, false).unwrap();
+        let address = listeners.addresses()[0];
+        let result = before(address, &shared);
         let running = plane::start(listeners, &driver, &limits, &shared).unwrap();
-        Self { running, shared }
+        let plane = Self {
+            running,
+            address,
+            shared,
+        };
+        (plane, result)
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.running.addresses()[0]).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        stream
+        connect(self.address)
     }
 
+    /// Begins to drain, and waits until nothing new is accepted.
     pub(crate) fn drain(&self) {
         self.shared.start_draining();
         self.running.bells().ring();
+        let begun = Instant::now();
+        while TcpStream::connect(self.address).is_ok() {
+            assert!(begun.elapsed() < DEADLINE, "it goes on listening");
+        }
     }
 
-    pub(crate) fn join(self) {
-        self.running.join().unwrap();
+    pub(crate) fn leave_at_once(&self) {
+        self.shared.leave_at_once();
+        self.running.bells().ring();
     }
+
+    /// Waits for its end.
+    pub(crate) fn join(self) {
+        let (ended, wait) = mpsc::channel();
+        thread::spawn(move || ended.send(self.running.join()));
+        wait.recv_timeout(DEADLINE).expect("it ends").unwrap();
+    }
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
 }
 
 /// Waits on purpose: longer than a request is served without a watch on its client.

@@ -8,6 +8,7 @@
 //! - `bodies`: large ones, both ways, with bounded memory.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
+//! - `takeover`: one gateway replaced by another on the same port, under load.
 //! - `durability`: kill -9 at any instant.
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
@@ -32,5 +33,6 @@ mod local_provider;
 mod logs;
 mod metrics;
 mod routing;
+mod takeover;
 mod update;
 mod watchdog;
