@@ -109,8 +109,8 @@ impl Listener {
     /// Waits for the next connection. The address is that of a TCP peer. Dropping the future before
     /// it ends loses nothing.
     ///
-    /// It is ready at once while connections wait, but not for ever: after [`IN_A_ROW_MAX`] of them
-    /// it waits until the runtime has looked at timers and at everything that has completed.
+    /// It is ready at once while connections wait, but not for ever: after 64 of them it waits until
+    /// the runtime has looked at timers and at everything that has completed.
     ///
     /// # Errors
     /// What accept(2) answered; `EMFILE` and `ENFILE` pass when descriptors are free again, and
