@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    limits::FunctionLimits,
+    limits::{FIRST_BYTE_TIMEOUT, FunctionLimits},
     metrics::FunctionCounters,
     provider::FunctionId,
     shared::Shared,
@@ -134,7 +134,12 @@ pub(crate) fn control_function(endpoint: net::Endpoint, cores: usize) -> Arc<Fun
         name: "system".into(),
         replicas: Box::new([Arc::new(Replica::new(endpoint, "ringway", cores))]),
         counters: Arc::new(FunctionCounters::new(cores)),
-        limits: FunctionLimits::default(),
+        limits: FunctionLimits {
+            // What functions are allowed says nothing about a deploy, which has limits of its own.
+            first_byte_timeout: Some(FIRST_BYTE_TIMEOUT),
+            body_bytes_max: Some(u64::MAX),
+            upstream_timeout: None,
+        },
     })
 }
 

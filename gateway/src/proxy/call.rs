@@ -2,6 +2,7 @@
 //! how long it may take.
 
 use std::{
+    cell::Cell,
     future::pending,
     time::{Duration, Instant},
 };
@@ -16,6 +17,10 @@ use crate::{
     route::Route,
     worker::Clock,
 };
+
+/// How long an answer that has begun may go on when the time for the whole call is over. A watchdog
+/// that goes by the same limit says why in that very moment, and is not to be cut off over it.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// The value of `X-Call-Id`: the client's, or a random UUID where it sent none.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub(crate) struct Call<'a> {
     /// Whether the connection is to go on after this request, as far as the head says and the
     /// gateway allows.
     pub(crate) keep_alive: bool,
+    /// The client has been sent a byte of the answer.
+    pub(crate) answer_begun: Cell<bool>,
     /// `X-Timeout` as it came.
     asked_limit: Option<&'a [u8]>,
     /// When the whole call is over, if there is such a limit.
@@ -84,6 +91,7 @@ impl<'a> Call<'a> {
             start_time_ns,
             route: None,
             keep_alive: head.keep_alive,
+            answer_begun: Cell::new(false),
             asked_limit,
             deadline: None,
         }
@@ -123,11 +131,16 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Ends when the time for the whole call is over; never where there is no limit.
+    /// Ends when the time for the whole call is over, an answer that has begun being given a moment
+    /// more; never where there is no limit.
     pub(crate) async fn overdue(&self) -> Failure {
         match &self.deadline {
             Some(deadline) => {
                 deadline.timer.expired().await;
+                if self.answer_begun.get() {
+                    deadline.timer.set(LAST_WORD);
+                    deadline.timer.expired().await;
+                }
                 Failure::UpstreamTimeout(deadline.limit, deadline.set_by)
             }
             None => pending().await,

@@ -48,7 +48,6 @@ pub(crate) async fn forward(
     (function, flight): (&Function, &InFlight<'_>),
     mut rest: Chunk,
 ) -> Result<Answered, Failed> {
-    client.answer_begun.set(false);
     let replica = flight.replica();
     let may_be_repeated = call.head.method.is_idempotent() && call.is_whole(&rest);
     let mut upstream = connect::checkout(worker, replica, may_be_repeated)

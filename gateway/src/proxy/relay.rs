@@ -68,7 +68,7 @@ pub(crate) async fn relay(
     } = far;
     let progress = Progress {
         behind_request: RefCell::new(None),
-        answer_begun: &client.answer_begun,
+        answer_begun: &call.answer_begun,
     };
     let near = Near {
         worker,

@@ -31,8 +31,6 @@ pub(crate) struct Client {
     pub(crate) timer: Timer,
     /// The client has closed its sending side but may still read.
     pub(crate) half_closed: Cell<bool>,
-    /// The client has been sent a byte of the answer to the request of this moment.
-    pub(crate) answer_begun: Cell<bool>,
     /// The client's address as text, empty on a Unix socket.
     pub(crate) address: Box<str>,
     pub(super) seat: Seat,
@@ -45,7 +43,6 @@ impl Client {
             sender: stream.sender,
             timer: Timer::new(),
             half_closed: Cell::new(false),
-            answer_begun: Cell::new(false),
             address: peer.map_or_else(Box::default, |peer| {
                 peer.ip().to_canonical().to_string().into_boxed_str()
             }),

@@ -8,6 +8,7 @@ under_each_driver! {
     a_wrong_annotation_is_refused_with_its_name
     a_call_is_ended_by_its_own_limit_before_the_function_is
     the_head_limits_can_be_set
+    what_functions_are_allowed_does_not_bind_the_control_plane
     each_failure_is_counted_under_its_reason
 }
 
@@ -114,6 +115,16 @@ fn the_head_limits_can_be_set(driver: Driver) {
         client.get("/healthz").head.header("connection"),
         Some("close")
     );
+}
+
+fn what_functions_are_allowed_does_not_bind_the_control_plane(driver: Driver) {
+    let gateway = Builder::new(driver)
+        .arg("--body-bytes-max=10")
+        .arg("--upstream-timeout=1ms")
+        .start();
+    gateway.deploy("slow", "sleep 1009");
+    assert_eq!(gateway.call("slow", b"").status(), 504);
+    assert_eq!(gateway.call("slow", &[b'x'; 11]).status(), 413);
 }
 
 fn each_failure_is_counted_under_its_reason(driver: Driver) {
