@@ -53,6 +53,10 @@ fn upstream() -> Upstream {
     })
 }
 
+/// The clients that keep their connection always use it again; on a machine that is busy with other
+/// things, not always within a second.
+const PATIENT: &str = "--drain-idle-timeout=20s";
+
 /// Gateways that replace each other.
 struct Line<'u> {
     driver: Driver,
@@ -63,7 +67,10 @@ struct Line<'u> {
 
 impl<'u> Line<'u> {
     fn start(driver: Driver, upstream: &'u Upstream) -> Self {
-        let gateway = Builder::new(driver).serving("f", upstream).start();
+        let gateway = Builder::new(driver)
+            .serving("f", upstream)
+            .arg(PATIENT)
+            .start();
         Self {
             driver,
             upstream,
@@ -76,6 +83,7 @@ impl<'u> Line<'u> {
     fn next(&self, threads: usize) -> Gateway {
         let builder = Builder::new(self.driver)
             .serving("f", self.upstream)
+            .arg(PATIENT)
             .threads(threads)
             .arg("--reuse-port")
             .listening_on(self.listen[0]);
