@@ -102,6 +102,22 @@ def running(command, core=None, **options):
             process.wait()
 
 
+def gateway(stack, binary, state_dir, driver, core, *statics):
+    """Starts a gateway with one thread on a core and returns its pid and port. Each of `statics` is
+    NAME=URL."""
+    port = free_port()
+    command = [
+        binary, "up", "--listen", f"127.0.0.1:{port}", "--threads", "1", "--driver", driver,
+        "--state-dir", state_dir,
+    ]
+    for static in statics:
+        command += ["--static", static]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = stack.enter_context(running(command, core, **quiet))
+    wait_for_port(port)
+    return process.pid, port
+
+
 def wrk(url, connections, seconds, core=None, script=None):
     """Closed-loop load by wrk on one thread; requests, requests per second and latencies in µs."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]

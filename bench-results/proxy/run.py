@@ -10,7 +10,6 @@ adds the same headers in both directions and keeps its upstream connections.
 
 import argparse
 import contextlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -71,22 +70,6 @@ def nginx(directory, name, text, core, stack, port):
     return bench.children(process.pid)[0]
 
 
-def ringway(binary, directory, driver, tcp, stack):
-    """Starts a gateway and returns its pid and port."""
-    port = bench.free_port()
-    command = [
-        binary, "up", "--listen", f"127.0.0.1:{port}", "--threads", "1", "--driver", driver,
-        "--state-dir", Path(directory) / driver,
-        "--static", f"tcp=http://127.0.0.1:{tcp}",
-        "--static", f"unix=unix:{directory}/replica.sock",
-    ]
-    process = stack.enter_context(
-        bench.running(command, PROXY_CORE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    )
-    bench.wait_for_port(port)
-    return process.pid, port
-
-
 def case(pid, port, replica, options):
     """A function that measures one proxy with one kind of replica once."""
 
@@ -145,7 +128,10 @@ def main():
         )
         proxies = {"nginx": (worker, port)}
         for driver in ("io_uring", "epoll"):
-            proxies[f"ringway {driver}"] = ringway(binary, directory, driver, tcp, stack)
+            proxies[f"ringway {driver}"] = bench.gateway(
+                stack, binary, Path(directory) / driver, driver, PROXY_CORE,
+                f"tcp=http://127.0.0.1:{tcp}", f"unix=unix:{directory}/replica.sock",
+            )
         cases = {
             f"{name} {replica}": case(pid, at, replica, options)
             for name, (pid, at) in proxies.items()

@@ -140,13 +140,9 @@ def main():
         proxy = PROXY.format(replica=replica, port=ports["nginx"])
         nginx(directory, "proxy", proxy, PROXY_CORE, stack)
         for driver in ("io_uring", "epoll"):
-            port = ports[f"ringway {driver}"] = bench.free_port()
-            command = [
-                binary, "up", "--listen", f"127.0.0.1:{port}", "--threads", "1", "--driver", driver,
-                "--state-dir", Path(directory) / driver, "--static", f"tcp=http://127.0.0.1:{replica}",
-            ]
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            stack.enter_context(bench.running(command, PROXY_CORE, **quiet))
+            _, ports[f"ringway {driver}"] = bench.gateway(
+                stack, binary, Path(directory) / driver, driver, PROXY_CORE, f"tcp=http://127.0.0.1:{replica}"
+            )
         for port in (replica, *ports.values()):
             bench.wait_for_port(port)
         time.sleep(0.2)

@@ -97,13 +97,9 @@ def main():
         config.write_text(NGINX.format(dir=directory, function=function, port=ports["nginx"]))
         stack.enter_context(bench.running(["nginx", "-c", config], PROXY_CORE))
         for driver in ("io_uring", "epoll"):
-            port = ports[f"ringway {driver}"] = bench.free_port()
-            command = [
-                binary, "up", "--listen", f"127.0.0.1:{port}", "--threads", "1", "--driver", driver,
-                "--state-dir", Path(directory) / driver, "--static", f"f=http://127.0.0.1:{function}",
-            ]
-            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            stack.enter_context(bench.running(command, PROXY_CORE, **quiet))
+            _, ports[f"ringway {driver}"] = bench.gateway(
+                stack, binary, Path(directory) / driver, driver, PROXY_CORE, f"f=http://127.0.0.1:{function}"
+            )
         for port in ports.values():
             bench.wait_for_port(port)
         time.sleep(0.2)

@@ -7,15 +7,18 @@
 //!   on.
 //! - [`Passage`]: which form an answer needs on its way to a client.
 //! - [`tunnel`]: both directions of a connection that has switched protocols.
+//! - [`offered_protocol`], [`encode_switch`], [`encode_interim`]: what is the same in all heads.
 //!
-//! What it does not do: write heads, choose a server, keep connections or decide what a client is
+//! What it does not do: write other heads, choose a server, keep connections or decide what a client is
 //! told; its users differ in these.
 #![forbid(unsafe_code)]
 
 mod body;
+mod head;
 mod passage;
 mod tunnel;
 
 pub use body::{BodyError, Pump, Reframe};
+pub use head::{encode_interim, encode_switch, offered_protocol};
 pub use passage::Passage;
 pub use tunnel::{Ended, Side, tunnel};

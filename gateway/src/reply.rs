@@ -65,6 +65,18 @@ pub(crate) fn encode_failure(
     }
 }
 
+/// Appends the answer to a connection of which no request is known; it ends with this.
+pub(crate) fn encode_parting(out: &mut Vec<u8>, failure: &Failure, date: &[u8]) {
+    let form = Form {
+        json: false,
+        head_only: false,
+        close: true,
+        date,
+        call_id: None,
+    };
+    encode_failure(out, failure, None, form);
+}
+
 /// How the answer is to be dressed.
 pub(crate) struct Form<'a> {
     /// JSON or text.

@@ -10,7 +10,7 @@ use std::{
     cell::{Cell, RefCell},
     fmt,
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
@@ -43,11 +43,21 @@ impl Pace {
         poll_fn(|cx| self.poll_turn(cx)).await;
     }
 
-    /// The last turn had to wait, so others have had theirs.
-    pub(crate) fn waited(&self) {
-        if self.turns.replace(0) > IN_A_ROW_MAX / 2 {
+    /// Does `work` as one more turn. If it has to wait, others have their turn meanwhile.
+    pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.turn().await;
+        let mut work = pin!(work);
+        let mut has_waited = false;
+        let done = poll_fn(|cx| {
+            let poll = work.as_mut().poll(cx);
+            has_waited |= poll.is_pending();
+            poll
+        })
+        .await;
+        if has_waited && self.turns.replace(0) > IN_A_ROW_MAX / 2 {
             self.breath.take();
         }
+        done
     }
 
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {

@@ -2,7 +2,7 @@
 //!
 //! What it does not do: move a task to another thread, or know what the tasks are for.
 
-use std::{cell::Cell, future::Future, io};
+use std::{future::Future, io};
 
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 
@@ -63,10 +63,7 @@ impl Runtime {
             main.await
         };
         match &mut self.inner {
-            Inner::Ring(runtime) => {
-                let _here = OnRing::new();
-                runtime.block_on(main)
-            }
+            Inner::Ring(runtime) => runtime.block_on(main),
             Inner::Uring(runtime) => runtime.block_on(main),
             Inner::Epoll(runtime) => runtime.block_on(main),
         }
@@ -93,29 +90,9 @@ pub(crate) enum BackEnd {
     Monoio,
 }
 
-thread_local! {
-    static ON_RING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// This thread is on the ring as long as this is there.
-struct OnRing;
-
-impl OnRing {
-    fn new() -> Self {
-        ON_RING.set(true);
-        Self
-    }
-}
-
-impl Drop for OnRing {
-    fn drop(&mut self) {
-        ON_RING.set(false);
-    }
-}
-
 /// Who runs the tasks of this thread.
 pub(crate) fn back_end() -> BackEnd {
-    if ON_RING.get() {
+    if ring::is_here() {
         BackEnd::Ring
     } else {
         BackEnd::Monoio

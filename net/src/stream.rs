@@ -5,12 +5,10 @@
 
 use std::{
     cell::UnsafeCell,
-    future::{Future, pending, poll_fn},
     io,
     net::Shutdown,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     path::Path,
-    pin::pin,
     rc::{Rc, Weak},
     time::Duration,
 };
@@ -201,29 +199,12 @@ impl Receiver {
     /// # Errors
     /// What recv(2) answered, `ConnectionReset` above all.
     pub async fn recv(&mut self) -> io::Result<Chunk> {
-        if let ReadHalf::Ring(reading) = &self.half {
+        let (result, buffer) = match &mut self.half {
+            ReadHalf::Tcp(half) => self.pace.run(half.read(ChunkMut::new())).await,
+            ReadHalf::Unix(half) => self.pace.run(half.read(ChunkMut::new())).await,
             // A few chunks at most wait there, so this lets others have their turn by itself.
-            return reading.0.recv().await;
-        }
-        self.pace.turn().await;
-        let mut read = pin!(async {
-            let buffer = ChunkMut::new();
-            match &mut self.half {
-                ReadHalf::Tcp(half) => half.read(buffer).await,
-                ReadHalf::Unix(half) => half.read(buffer).await,
-                ReadHalf::Ring(_) => pending().await,
-            }
-        });
-        let mut has_waited = false;
-        let (result, buffer) = poll_fn(|cx| {
-            let poll = read.as_mut().poll(cx);
-            has_waited |= poll.is_pending();
-            poll
-        })
-        .await;
-        if has_waited {
-            self.pace.waited();
-        }
+            ReadHalf::Ring(reading) => return reading.0.recv().await,
+        };
         result?;
         Ok(buffer.freeze())
     }

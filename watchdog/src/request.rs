@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use conduit::offered_protocol;
 use wire::{Framing, RequestHead, Version};
 
 use crate::config::parse_duration;
@@ -26,8 +27,7 @@ pub(crate) struct Request {
     pub(crate) is_head: bool,
     /// Sent twice it does what it does once, RFC 9110 §9.2.2.
     pub(crate) is_idempotent: bool,
-    /// The client offers to switch to WebSocket. Other offers (`h2c`, `TLS/1.0`) are not passed on:
-    /// they would carry requests past our eyes.
+    /// The client offers to switch to WebSocket, the one offer that is passed on.
     pub(crate) offers_websocket: bool,
     pub(crate) version: Version,
     pub(crate) keep_alive: bool,
@@ -72,7 +72,7 @@ impl Request {
             framing: head.framing,
             is_head: head.method.is_head(),
             is_idempotent: head.method.is_idempotent(),
-            offers_websocket: offers_websocket(head),
+            offers_websocket: offered_protocol(head).is_some(),
             version: head.version,
             keep_alive: head.keep_alive,
             expects_continue: head.expect_continue,
@@ -82,16 +82,6 @@ impl Request {
             time_limit: time_limit.map(read_limit),
         }
     }
-}
-
-/// The flag first: it is known from parsing, and nearly every request ends here.
-pub(crate) fn offers_websocket(head: &RequestHead<'_>) -> bool {
-    head.upgrade
-        && head.framing.is_empty()
-        && head
-            .headers
-            .get("upgrade")
-            .is_some_and(|offered| offered.eq_ignore_ascii_case(b"websocket"))
 }
 
 fn read_limit(value: &[u8]) -> Result<Duration, String> {

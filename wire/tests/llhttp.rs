@@ -6,8 +6,11 @@
 //! are in the case files.
 #![forbid(unsafe_code)]
 
+mod escaped;
+
 use std::collections::BTreeSet;
 
+use escaped::unescape;
 use wire::{BodyDecoder, Error, Framing, Limits, Method, Parsed, parse_request, parse_response};
 
 const README: &str = include_str!("../cases/README.md");
@@ -180,29 +183,4 @@ fn responses_are_judged_as_llhttp_judges_them_but_for_the_listed_cases() {
     let findings = run("responses", file, read_response);
     check("responses", 59, &findings);
     assert_eq!(findings.hosts_added, 0, "a response needs no Host");
-}
-
-/// Reads `\r`, `\n`, `\t`, `\\`, `\'`, `\"` and `\xHH`.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
-        let octet = match octet {
-            b'\\' => match rest.next() {
-                Some(b'r') => b'\r',
-                Some(b'n') => b'\n',
-                Some(b't') => b'\t',
-                Some(b'x') => {
-                    let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                    let digits = str::from_utf8(&digits).expect("two digits");
-                    u8::from_str_radix(digits, 16).expect("two digits")
-                }
-                Some(plain @ (b'\\' | b'\'' | b'"')) => plain,
-                other => panic!("unknown escape {other:?} in {text}"),
-            },
-            plain => plain,
-        };
-        out.push(octet);
-    }
-    out
 }

@@ -5,6 +5,9 @@
 //! files so that fuzz targets can begin from them.
 #![forbid(unsafe_code)]
 
+mod escaped;
+
+use escaped::unescape;
 use wire::{BodyDecoder, Error, Framing, Limits, Method, Parsed, parse_request, parse_response};
 
 /// `Some(error)` for what is refused, `None` for what is right so far; panics at what is accepted.
@@ -53,34 +56,6 @@ fn check_all(file: &str, cases_min: usize, judge: Judge) {
         cases += 1;
     }
     assert!(cases >= cases_min, "only {cases} cases were read");
-}
-
-/// Reads `\r`, `\n`, `\t`, `\\`, `\'`, `\"` and `\xHH`.
-fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(octet) = rest.next() {
-        let octet = match octet {
-            b'\\' => match rest.next() {
-                Some(b'r') => b'\r',
-                Some(b'n') => b'\n',
-                Some(b't') => b'\t',
-                Some(b'x') => {
-                    let digits = [rest.next(), rest.next()].map(|digit| {
-                        char::from(digit.expect("two digits"))
-                            .to_digit(16)
-                            .expect("a digit")
-                    });
-                    u8::try_from(digits[0] * 16 + digits[1]).expect("two digits make an octet")
-                }
-                Some(plain @ (b'\\' | b'\'' | b'"')) => plain,
-                other => panic!("unknown escape {other:?} in {text}"),
-            },
-            plain => plain,
-        };
-        out.push(octet);
-    }
-    out
 }
 
 #[test]

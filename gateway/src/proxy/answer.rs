@@ -2,13 +2,13 @@
 
 use std::{cell::Cell, io, time::Duration};
 
-use conduit::{BodyError, Passage, Pump};
+use conduit::{BodyError, Passage, Pump, encode_interim, encode_switch, offered_protocol};
 use net::{Chunk, ChunkMut, Either, Receiver, Sender, Timer, race};
 use wire::{Parsed, ResponseHead, Version};
 
 use super::{
     Call,
-    head::{Dress, encode_answer, encode_interim, encode_switch},
+    head::{Dress, encode_answer},
     relay::Progress,
 };
 use crate::{failure::Failure, worker::Worker};
@@ -65,7 +65,7 @@ impl Answering<'_> {
 
     /// Passes the replica's consent on. What follows is not HTTP any more.
     async fn switch(&mut self, head: &ResponseHead<'_>, rest: Chunk) -> Result<Done, Failure> {
-        let was_offered = self.call.offered_protocol().is_some();
+        let was_offered = offered_protocol(self.call.head).is_some();
         if !was_offered || !head.upgrade || self.progress.behind_request.borrow().is_none() {
             return Err(Failure::BadAnswer(wire::Error::BadStatus));
         }

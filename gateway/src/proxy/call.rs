@@ -171,19 +171,6 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The protocol that the client offers to switch to, if the offer may be passed on: WebSocket
-    /// alone. Others (`h2c`, `TLS/1.0`) would carry requests past our eyes.
-    pub(crate) fn offered_protocol(&self) -> Option<&'a [u8]> {
-        // The flag first: it is known from parsing, and nearly every request ends here.
-        if !self.head.upgrade || !self.head.framing.is_empty() {
-            return None;
-        }
-        let offered = self.head.headers.get("upgrade")?;
-        offered
-            .eq_ignore_ascii_case(b"websocket")
-            .then_some(offered)
-    }
-
     /// How long an answer that has begun may pause. Our own control plane may be silent for as
     /// long as a follower of quiet logs has patience: it notices by itself when nobody is there.
     pub(crate) fn silence_limit(&self, limits: &Limits) -> Duration {
@@ -193,13 +180,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A body whose announced length is over the limit is refused before any of it is read.
-    pub(crate) fn over_body_limit(&self, bytes_max: Option<u64>) -> Option<Failure> {
+    /// Refuses a body whose announced length is over the limit, before any of it is read.
+    ///
+    /// # Errors
+    /// [`Failure::BodyTooLarge`].
+    pub(crate) fn check_body(&self, bytes_max: Option<u64>) -> Result<(), Failure> {
         match (self.head.framing, bytes_max) {
-            (Framing::Length(length), Some(max)) if length > max => {
-                Some(Failure::BodyTooLarge(max))
-            }
-            _ => None,
+            (Framing::Length(length), Some(max)) if length > max => Err(Failure::BodyTooLarge(max)),
+            _ => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! that a gateway adds (the reference system's `X-Call-Id` and `X-Start-Time`, and the usual
 //! `X-Forwarded-*`).
 
+use conduit::offered_protocol;
 use wire::{Framing, Header, ResponseHead, Version, encode};
 
 use super::{Call, CallId};
@@ -29,7 +30,7 @@ pub(crate) fn encode_request(
         }
         _ => {}
     }
-    if let Some(protocol) = call.offered_protocol() {
+    if let Some(protocol) = offered_protocol(head) {
         encode::header(out, "Connection", "Upgrade");
         encode::header(out, "Upgrade", protocol);
     } else if head.te_trailers {
@@ -132,25 +133,5 @@ pub(crate) fn encode_answer(
         (true, Version::Http10) => encode::header(out, "Connection", "keep-alive"),
         (true, Version::Http11) => {}
     }
-    encode::end_of_headers(out);
-}
-
-/// Writes the answer that accepts a switch of protocols.
-pub(crate) fn encode_switch(out: &mut Vec<u8>, answer: &ResponseHead<'_>) {
-    encode::status_line(out, answer.status);
-    answer.headers.copy_end_to_end(out, |_| true);
-    encode::header(out, "Connection", "Upgrade");
-    if let Some(protocol) = answer.headers.get("upgrade") {
-        encode::header(out, "Upgrade", protocol);
-    }
-    encode::end_of_headers(out);
-}
-
-/// Writes an interim answer (103 and the like), which goes through as it is.
-pub(crate) fn encode_interim(out: &mut Vec<u8>, answer: &ResponseHead<'_>) {
-    encode::status_line(out, answer.status);
-    answer
-        .headers
-        .copy_end_to_end(out, |header| !header.is("content-length"));
     encode::end_of_headers(out);
 }

@@ -14,11 +14,7 @@ use std::{
 use net::{ChunkMut, Stream};
 
 use super::{Client, Worker, connection, drain::Seat};
-use crate::{
-    failure::Failure,
-    reply::{Form, encode_failure},
-    shared::Shared,
-};
+use crate::{failure::Failure, reply::encode_parting, shared::Shared};
 
 /// Connections of a core that are told why they are not served. Beyond it they are closed without
 /// a word, or those who flood us would hold as many descriptors as they like.
@@ -69,14 +65,7 @@ fn enter(worker: &Worker, peer: Option<SocketAddr>) -> Result<Option<PeersPlace>
 
 async fn tell(worker: &Worker, mut client: Client, failure: &Failure) {
     let mut out = ChunkMut::new();
-    let form = Form {
-        json: false,
-        head_only: false,
-        close: true,
-        date: &worker.clock.date(),
-        call_id: None,
-    };
-    encode_failure(&mut out, failure, None, form);
+    encode_parting(&mut out, failure, &worker.clock.date());
     if client.send(out.freeze(), TELLING).await.is_ok() {
         client.linger().await;
     }

@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     limits::Limits,
     proxy::{self, Attempt, Call, Failed},
-    reply::{Form, encode_failure, wants_json},
+    reply::{Form, encode_failure, encode_parting, wants_json},
     route::route,
     snapshot::{Function, Snapshot},
 };
@@ -171,10 +171,7 @@ fn admit(
         return Ok(());
     }
     call.limit(begun, &function.limits, limits)?;
-    match call.over_body_limit(function.limits.body_bytes_max(limits)) {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    call.check_body(function.limits.body_bytes_max(limits))
 }
 
 /// Who answers a call.
@@ -189,14 +186,7 @@ fn find<'s>(routes: &'s Snapshot, call: &Call<'_>) -> Option<&'s Function> {
 async fn refuse_head(worker: &Worker, client: &mut Client, failure: &Failure) -> Next {
     worker.cells.failed(failure.reason());
     let mut out = ChunkMut::new();
-    let form = Form {
-        json: false,
-        head_only: false,
-        close: true,
-        date: &worker.clock.date(),
-        call_id: None,
-    };
-    encode_failure(&mut out, failure, None, form);
+    encode_parting(&mut out, failure, &worker.clock.date());
     match client.send(out.freeze(), worker.limits.body_timeout).await {
         Ok(()) => Next::Linger,
         Err(_gone) => Next::Close,

@@ -50,6 +50,16 @@ fn replica() -> Replica {
     })
 }
 
+/// A connection that waits for a request, and one whose answer is waited for.
+fn idle_and_busy(plane: &Plane, replica: &Replica) -> (TcpStream, TcpStream) {
+    let mut idle = plane.connect();
+    assert_eq!(exchange(&mut idle, GET).status, 200);
+    let mut busy = plane.connect();
+    busy.write_all(SLOW).unwrap();
+    replica.until_heads(2);
+    (idle, busy)
+}
+
 fn assert_last(answer: &Answer, client: &mut TcpStream) {
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("Connection: close"), "{}", answer.head);
@@ -59,11 +69,7 @@ fn assert_last(answer: &Answer, client: &mut TcpStream) {
 fn a_drain_ends_idle_connections_and_finishes_busy_ones(driver: &str) {
     let replica = replica();
     let plane = Plane::start(driver, limits(Duration::from_millis(20)), &[&replica]);
-    let mut idle = plane.connect();
-    assert_eq!(exchange(&mut idle, GET).status, 200);
-    let mut busy = plane.connect();
-    busy.write_all(SLOW).unwrap();
-    replica.until_heads(2);
+    let (mut idle, mut busy) = idle_and_busy(&plane, &replica);
     plane.drain();
     assert_eq!(idle.read_to_end(&mut Vec::new()).unwrap(), 0);
     replica.release();
@@ -150,11 +156,7 @@ fn a_drain_without_connections_is_over_at_once(driver: &str) {
 fn leaving_at_once_waits_for_nobody(driver: &str) {
     let replica = replica();
     let plane = Plane::start(driver, limits(HOUR), &[&replica]);
-    let mut idle = plane.connect();
-    assert_eq!(exchange(&mut idle, GET).status, 200);
-    let mut busy = plane.connect();
-    busy.write_all(SLOW).unwrap();
-    replica.until_heads(2);
+    let (_idle, _busy) = idle_and_busy(&plane, &replica);
     plane.drain();
     plane.leave_at_once();
     plane.join();

@@ -98,6 +98,12 @@ impl Core {
         })
     }
 
+    /// Whether this thread has one.
+    pub(super) fn is_here() -> bool {
+        CORE.try_with(|core| core.borrow().is_some())
+            .unwrap_or(false)
+    }
+
     /// The same for those who are being dropped, perhaps after the runtime.
     pub(super) fn if_there(f: impl FnOnce(&Self)) {
         CORE.try_with(|core| {

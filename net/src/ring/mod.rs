@@ -29,6 +29,11 @@ pub(crate) use socket::Socket;
 pub(crate) use timers::sleep_until;
 pub(crate) use uring::build;
 
+/// Whether this thread is within [`RingRuntime::block_on`].
+pub(crate) fn is_here() -> bool {
+    Core::is_here()
+}
+
 /// When the turn of this thread's loop began, a moment ago.
 pub(crate) fn now() -> std::time::Instant {
     Core::with(Core::now)

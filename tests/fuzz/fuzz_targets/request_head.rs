@@ -2,8 +2,9 @@
 //! accepted reads the same once it has been written anew.
 #![no_main]
 
+use fuzz::agree;
 use libfuzzer_sys::fuzz_target;
-use wire::{Error, Framing, Limits, Parsed, RequestHead, Version, encode, parse_request};
+use wire::{Framing, Limits, Parsed, RequestHead, Version, encode, parse_request};
 
 /// Small enough for the fuzzer to reach them.
 const LIMITS: Limits = Limits {
@@ -18,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let whole = parse_request(data, &LIMITS);
     for cut in fuzz::cuts(*seed, data.len()) {
-        agree(&parse_request(&data[..cut], &LIMITS), &whole);
+        agree(&parse_request(&data[..cut], &LIMITS), &whole, same);
     }
     if let Ok(Parsed::Complete { head, len }) = &whole {
         assert!(*len <= data.len() && *len <= LIMITS.head_bytes_max + 2);
@@ -27,35 +28,12 @@ fuzz_target!(|data: &[u8]| {
         assert!(head.target.is_ascii() && !head.target.contains(&b'#'));
         assert!(!matches!(head.framing, Framing::UntilClose));
         // What follows a head changes nothing about it.
-        agree(&whole, &parse_request(&data[..*len], &LIMITS));
+        agree(&whole, &parse_request(&data[..*len], &LIMITS), same);
         if head.version == Version::Http11 {
             written_anew(head);
         }
     }
 });
-
-/// A beginning is judged as the whole, or not yet.
-fn agree(
-    beginning: &Result<Parsed<RequestHead<'_>>, Error>,
-    whole: &Result<Parsed<RequestHead<'_>>, Error>,
-) {
-    match (beginning, whole) {
-        (Ok(Parsed::Partial), _) => {}
-        (
-            Ok(Parsed::Complete { head, len }),
-            Ok(Parsed::Complete {
-                head: all,
-                len: end,
-            }),
-        ) => {
-            assert_eq!(len, end);
-            same(head, all);
-        }
-        // Of several faults, the first that shows is named.
-        (Err(_), Err(_)) => {}
-        (beginning, whole) => panic!("{beginning:?}, but then {whole:?}"),
-    }
-}
 
 fn same(one: &RequestHead<'_>, other: &RequestHead<'_>) {
     assert_eq!(one.method, other.method);

@@ -1,8 +1,9 @@
 //! Answers' heads, for each kind of request: as for requests.
 #![no_main]
 
+use fuzz::agree;
 use libfuzzer_sys::fuzz_target;
-use wire::{Error, Framing, Limits, Method, Parsed, ResponseHead, Version, encode, parse_response};
+use wire::{Framing, Limits, Method, Parsed, ResponseHead, Version, encode, parse_response};
 
 const LIMITS: Limits = Limits {
     head_bytes_max: 600,
@@ -18,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     let parse = |bytes| parse_response(bytes, method, &LIMITS);
     let whole = parse(data);
     for cut in fuzz::cuts(*seed, data.len()) {
-        agree(&parse(&data[..cut]), &whole);
+        agree(&parse(&data[..cut]), &whole, same);
     }
     if let Ok(Parsed::Complete { head, len }) = &whole {
         assert!(*len <= data.len() && *len <= LIMITS.head_bytes_max);
@@ -29,34 +30,12 @@ fuzz_target!(|data: &[u8]| {
         }
         // A connection goes on only behind an answer whose end is known.
         assert!(!(head.keep_alive && head.framing == Framing::UntilClose));
-        agree(&whole, &parse(&data[..*len]));
+        agree(&whole, &parse(&data[..*len]), same);
         if head.version == Version::Http11 {
             written_anew(head, method);
         }
     }
 });
-
-fn agree(
-    beginning: &Result<Parsed<ResponseHead<'_>>, Error>,
-    whole: &Result<Parsed<ResponseHead<'_>>, Error>,
-) {
-    match (beginning, whole) {
-        (Ok(Parsed::Partial), _) => {}
-        (
-            Ok(Parsed::Complete { head, len }),
-            Ok(Parsed::Complete {
-                head: all,
-                len: end,
-            }),
-        ) => {
-            assert_eq!(len, end);
-            same(head, all);
-        }
-        // Of several faults, the first that shows is named.
-        (Err(_), Err(_)) => {}
-        (beginning, whole) => panic!("{beginning:?}, but then {whole:?}"),
-    }
-}
 
 fn same(one: &ResponseHead<'_>, other: &ResponseHead<'_>) {
     assert_eq!(one.status, other.status);

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use conduit::{BodyError, Passage, Pump};
+use conduit::{BodyError, Passage, Pump, encode_interim, encode_switch};
 use net::{Chunk, ChunkMut, Receiver, Sender};
 use wire::{Method, Parsed, ResponseHead, Version};
 
 use super::exchange::{Exchange, Stage};
-use super::head::{Dress, encode_answer, encode_interim, encode_switch};
+use super::head::{Dress, encode_answer};
 use super::trouble::{Sent, Trouble};
 use crate::limits::HEAD;
 

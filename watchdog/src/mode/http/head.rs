@@ -7,12 +7,11 @@
 
 use std::time::Duration;
 
-use conduit::Passage;
+use conduit::{Passage, offered_protocol};
 use wire::{Framing, RequestHead, ResponseHead, Version, encode};
 
 use crate::clock;
 use crate::config::Http;
-use crate::request::offers_websocket;
 
 /// Writes the head of a request. Where the body is to be collected first, it is left open for
 /// [`end_buffered`].
@@ -33,7 +32,7 @@ pub(crate) fn encode_request(out: &mut Vec<u8>, head: &RequestHead<'_>, http: &H
             14 if is_buffered => !header.is("content-length"),
             _ => true,
         });
-    if offers_websocket(head) {
+    if offered_protocol(head).is_some() {
         encode::header(out, "Connection", "Upgrade");
         encode::header(out, "Upgrade", "websocket");
     } else if head.te_trailers {
@@ -112,26 +111,6 @@ fn duration_header(out: &mut Vec<u8>, took: Duration) {
     out.push(b'.');
     out.extend_from_slice(&itoa::Buffer::new().format(micros).as_bytes()[1..]);
     out.extend_from_slice(b"\r\n");
-}
-
-/// Writes the answer that accepts a switch of protocols.
-pub(super) fn encode_switch(out: &mut Vec<u8>, answer: &ResponseHead<'_>) {
-    encode::status_line(out, answer.status);
-    answer.headers.copy_end_to_end(out, |_| true);
-    encode::header(out, "Connection", "Upgrade");
-    if let Some(protocol) = answer.headers.get("upgrade") {
-        encode::header(out, "Upgrade", protocol);
-    }
-    encode::end_of_headers(out);
-}
-
-/// Writes an interim answer (103 and the like), which goes through as it is.
-pub(super) fn encode_interim(out: &mut Vec<u8>, answer: &ResponseHead<'_>) {
-    encode::status_line(out, answer.status);
-    answer
-        .headers
-        .copy_end_to_end(out, |header| !header.is("content-length"));
-    encode::end_of_headers(out);
 }
 
 #[cfg(test)]
