@@ -104,7 +104,7 @@ def main():
         subprocess.run(["cc", "-O2", "-o", loop, HERE / "floor.c"], check=True)
         common = {"suppress_lock": "true", "exec_timeout": "0", "TMPDIR": directory}
         cases, idle = {"posix_spawn loop": floor(loop, options)}, {}
-        for name, driver in {"fwatchdog epoll": "epoll", "fwatchdog io_uring": "io_uring"}.items():
+        for name, driver in {"fwatchdog epoll": "epoll", "fwatchdog ring": "ring"}.items():
             pid, url = start(binary, options, stack, RINGWAY_DRIVER=driver, **common)
             cases[name] = watchdog(pid, url, options)
             idle[name] = bench.rss_kib(pid)

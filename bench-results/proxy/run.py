@@ -98,7 +98,7 @@ def table(results, options):
     ]
     for replica in ("tcp", "unix"):
         floor = bench.median(results[f"nginx {replica}"], "cpu_us")
-        for proxy in ("nginx", "ringway io_uring", "ringway epoll"):
+        for proxy in ("nginx", "ringway ring", "ringway epoll"):
             rounds = results[f"{proxy} {replica}"]
             cpu = bench.median(rounds, "cpu_us")
             lines.append(
@@ -127,7 +127,7 @@ def main():
             directory, "nginx", NGINX.format(dir=directory, tcp=tcp, port=port), PROXY_CORE, stack, port
         )
         proxies = {"nginx": (worker, port)}
-        for driver in ("io_uring", "epoll"):
+        for driver in ("ring", "epoll"):
             proxies[f"ringway {driver}"] = bench.gateway(
                 stack, binary, Path(directory) / driver, driver, PROXY_CORE,
                 f"tcp=http://127.0.0.1:{tcp}", f"unix=unix:{directory}/replica.sock",

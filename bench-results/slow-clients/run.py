@@ -105,7 +105,7 @@ def table(results, options):
         "| proxy | p50 µs alone | with slow | p99 µs alone | ± | with slow | ± | p99 changes by |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for proxy in ("nginx", "ringway io_uring", "ringway epoll"):
+    for proxy in ("nginx", "ringway ring", "ringway epoll"):
         alone, slowed = results[f"{proxy} alone"], results[f"{proxy} slowed"]
         p99, p99_slowed = (bench.median(rounds, "p99_us") for rounds in (alone, slowed))
         lines.append(
@@ -139,7 +139,7 @@ def main():
         ports = {"nginx": bench.free_port()}
         proxy = PROXY.format(replica=replica, port=ports["nginx"])
         nginx(directory, "proxy", proxy, PROXY_CORE, stack)
-        for driver in ("io_uring", "epoll"):
+        for driver in ("ring", "epoll"):
             _, ports[f"ringway {driver}"] = bench.gateway(
                 stack, binary, Path(directory) / driver, driver, PROXY_CORE, f"tcp=http://127.0.0.1:{replica}"
             )

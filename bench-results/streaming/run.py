@@ -67,7 +67,7 @@ def table(results, options):
         "|---|---|---|---|---|---|",
     ]
     for streams in STREAMS:
-        for through in ("direct", "nginx", "ringway io_uring", "ringway epoll"):
+        for through in ("direct", "nginx", "ringway ring", "ringway epoll"):
             rounds = results[f"{through} {streams}"]
             lines.append(
                 f"| {streams} | {through} | {bench.median(rounds, 'p50_us'):.0f} "
@@ -96,7 +96,7 @@ def main():
         config = Path(directory) / "nginx.conf"
         config.write_text(NGINX.format(dir=directory, function=function, port=ports["nginx"]))
         stack.enter_context(bench.running(["nginx", "-c", config], PROXY_CORE))
-        for driver in ("io_uring", "epoll"):
+        for driver in ("ring", "epoll"):
             _, ports[f"ringway {driver}"] = bench.gateway(
                 stack, binary, Path(directory) / driver, driver, PROXY_CORE, f"f=http://127.0.0.1:{function}"
             )

@@ -47,10 +47,10 @@ pub(crate) struct Serve {
     /// Threads of the data plane [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// How it waits for the network: auto takes io_uring where the kernel allows it, else epoll; ring
-    /// is our own way to use io_uring, cheaper and new
+    /// How it waits for the network: auto takes io_uring (ring) where the kernel allows it, else
+    /// epoll; monoio-uring is there to be compared with ring
     #[arg(long, value_name = "DRIVER", default_value = "auto",
-          value_parser = ["auto", "io_uring", "ring", "epoll"])]
+          value_parser = ["auto", "ring", "io_uring", "monoio-uring", "epoll"])]
     driver: String,
     /// Serve a server that already runs as a function: NAME=http://HOST:PORT or NAME=unix:PATH
     /// (repeatable; one name several times makes replicas)

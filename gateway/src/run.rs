@@ -61,7 +61,7 @@ pub fn run(config: &Config, mut on_ready: impl FnMut(&Ready<'_>)) -> Result<(), 
         // The probe could make a ring, but the workers could not make all of theirs: lockable
         // memory of rings that were closed a moment ago comes back late.
         Err(RunError::Plane(StartError::Worker(error)))
-            if config.driver == DriverChoice::Auto && driver.kind == DriverKind::Uring =>
+            if config.driver == DriverChoice::Auto && driver.kind == DriverKind::Ring =>
         {
             let driver = Driver {
                 kind: DriverKind::Epoll,

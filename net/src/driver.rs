@@ -7,16 +7,18 @@
 
 use std::{fmt, io, str::FromStr};
 
+use crate::ring::{Refusal, Size, probe};
+
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DriverChoice {
-    /// io_uring where it works, else epoll.
+    /// io_uring under our own executor where it works, else epoll.
     #[default]
     Auto,
-    /// io_uring under monoio, or an error.
-    Uring,
     /// io_uring under our own executor, or an error.
     Ring,
+    /// io_uring under monoio, or an error: for comparisons.
+    MonoioUring,
     /// epoll.
     Epoll,
 }
@@ -27,11 +29,12 @@ impl FromStr for DriverChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            "ring" => Ok(Self::Ring),
-            "io_uring" => Ok(Self::Uring),
+            // The second is the word of those who do not care whose executor it is.
+            "ring" | "io_uring" => Ok(Self::Ring),
+            "monoio-uring" => Ok(Self::MonoioUring),
             "epoll" => Ok(Self::Epoll),
             other => Err(format!(
-                "unknown driver '{other}': use auto, io_uring, ring or epoll"
+                "unknown driver '{other}': use auto, ring, monoio-uring or epoll"
             )),
         }
     }
@@ -40,10 +43,11 @@ impl FromStr for DriverChoice {
 /// What runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriverKind {
-    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN, under monoio.
-    Uring,
-    /// The same under our own executor, the room `ring`.
+    /// One ring per core, made with SINGLE_ISSUER and DEFER_TASKRUN, under our own executor, the room
+    /// `ring`.
     Ring,
+    /// The same under monoio.
+    MonoioUring,
     /// One epoll instance per core, edge-triggered.
     Epoll,
 }
@@ -52,7 +56,7 @@ impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ring => "ring",
-            Self::Uring => "io_uring",
+            Self::MonoioUring => "monoio-uring",
             Self::Epoll => "epoll",
         })
     }
@@ -67,7 +71,7 @@ pub struct Driver {
     pub reason: String,
 }
 
-/// `--driver io_uring` was asked for and the kernel refuses it.
+/// `--driver ring` or `monoio-uring` was asked for and the kernel refuses it.
 #[derive(Debug, thiserror::Error)]
 #[error("io_uring was asked for but cannot be used: {0}; use --driver auto or epoll")]
 pub struct SelectError(String);
@@ -85,8 +89,8 @@ impl Driver {
             });
         }
         let kind = match choice {
-            DriverChoice::Ring => DriverKind::Ring,
-            _ => DriverKind::Uring,
+            DriverChoice::MonoioUring => DriverKind::MonoioUring,
+            _ => DriverKind::Ring,
         };
         match (probe_uring(), choice) {
             (Ok(()), _) => Ok(Self {
@@ -94,7 +98,7 @@ impl Driver {
                 reason: "the kernel allows io_uring with single issuer and deferred task run"
                     .to_owned(),
             }),
-            (Err(why), DriverChoice::Ring | DriverChoice::Uring) => Err(SelectError(why)),
+            (Err(why), DriverChoice::Ring | DriverChoice::MonoioUring) => Err(SelectError(why)),
             (Err(why), _) => Ok(Self {
                 kind: DriverKind::Epoll,
                 reason: format!("io_uring cannot be used: {why}"),
@@ -114,35 +118,21 @@ pub(crate) fn ring_builder() -> monoio_io_uring::Builder {
     builder
 }
 
-/// Submission queue length of a worker's ring, in entries. The completion queue is four times
-/// that, since every connection may have a receive in flight.
-pub(crate) const RING_ENTRIES: u32 = 1024;
-
-/// The operations that the back end uses, by name and opcode.
-const OPERATIONS: [(&str, u8); 5] = {
-    use io_uring::opcode::{AsyncCancel, Connect, PollAdd, RecvMulti, Send};
-    [
-        ("async cancel", AsyncCancel::CODE),
-        ("connect", Connect::CODE),
-        ("poll", PollAdd::CODE),
-        ("receive", RecvMulti::CODE),
-        ("send", Send::CODE),
-    ]
-};
+/// Submission queue length of monoio's ring, in entries.
+pub(crate) const RING_ENTRIES: u32 = Size::FULL.entries;
 
 fn probe_uring() -> Result<(), String> {
-    let ring = crate::ring::build(RING_ENTRIES).map_err(|error| explain(&error))?;
-    let mut probe = io_uring::Probe::new();
-    ring.submitter()
-        .register_probe(&mut probe)
-        .map_err(|error| explain(&error))?;
-    match OPERATIONS
-        .iter()
-        .find(|(_, code)| !probe.is_supported(*code))
-    {
-        Some((name, _)) => Err(format!("this kernel lacks its {name} operation")),
-        None => Ok(()),
+    match probe(Size::FULL) {
+        // A smaller one will do.
+        Err(Refusal::Kernel(error)) if error.raw_os_error() == Some(libc::ENOMEM) => {
+            probe(Size::SMALL)
+        }
+        other => other,
     }
+    .map_err(|refusal| match refusal {
+        Refusal::Kernel(error) => explain(&error),
+        Refusal::Lacks(name) => format!("this kernel lacks its {name} operation"),
+    })
 }
 
 /// Turns the errno of io_uring_setup(2) into its likely cause and cure.
@@ -195,6 +185,9 @@ mod tests {
     #[test]
     fn an_unknown_driver_is_refused_with_the_known_ones() {
         let error = DriverChoice::from_str("kqueue").unwrap_err();
-        assert!(error.contains("auto, io_uring, ring or epoll"), "{error}");
+        assert!(
+            error.contains("auto, ring, monoio-uring or epoll"),
+            "{error}"
+        );
     }
 }

@@ -9,8 +9,8 @@
 //! What it does not do: it knows no protocol, starts no process and shares nothing between
 //! threads. All types but [`Bell`]'s [`Ringer`] stay on the thread that made them.
 //!
-//! Behind the door are two back ends: monoio, with its io_uring driver or, as the fallback, its epoll
-//! driver, and `ring`, our own executor on io_uring, which is to become the default (`monoio` and
+//! Behind the door are two back ends: `ring`, our own executor on io_uring, and monoio, whose epoll
+//! driver is the fallback and whose io_uring driver is there to be compared with (`monoio` and
 //! `io_uring` are named nowhere else in the tree).
 //!
 //! ```no_run

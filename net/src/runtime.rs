@@ -19,7 +19,7 @@ pub struct Runtime {
 
 enum Inner {
     Ring(ring::RingRuntime),
-    Uring(monoio::Runtime<TimeDriver<IoUringDriver>>),
+    MonoioUring(monoio::Runtime<TimeDriver<IoUringDriver>>),
     Epoll(monoio::Runtime<TimeDriver<LegacyDriver>>),
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.inner {
             Inner::Ring(_) => DriverKind::Ring,
-            Inner::Uring(_) => DriverKind::Uring,
+            Inner::MonoioUring(_) => DriverKind::MonoioUring,
             Inner::Epoll(_) => DriverKind::Epoll,
         };
         f.debug_struct("Runtime").field("driver", &kind).finish()
@@ -42,7 +42,7 @@ impl Runtime {
     pub fn new(driver: &Driver) -> io::Result<Self> {
         let inner = match driver.kind {
             DriverKind::Ring => Inner::Ring(ring::RingRuntime::new()?),
-            DriverKind::Uring => Inner::Uring(
+            DriverKind::MonoioUring => Inner::MonoioUring(
                 RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
                     .uring_builder(ring_builder())
                     .with_entries(RING_ENTRIES)
@@ -64,7 +64,7 @@ impl Runtime {
         };
         match &mut self.inner {
             Inner::Ring(runtime) => runtime.block_on(main),
-            Inner::Uring(runtime) => runtime.block_on(main),
+            Inner::MonoioUring(runtime) => runtime.block_on(main),
             Inner::Epoll(runtime) => runtime.block_on(main),
         }
     }

@@ -20,18 +20,18 @@ use net::{
 /// Runs one body under each driver that this kernel offers.
 macro_rules! under_each_driver {
     ($($name:ident => $body:expr;)*) => {
-        mod io_uring { $(#[test] fn $name() {
-            match Driver::select(DriverChoice::Uring) {
+        mod monoio_uring { $(#[test] fn $name() {
+            match Driver::select(DriverChoice::MonoioUring) {
                 Ok(driver) => Runtime::new(&driver).unwrap().block_on($body()),
-                // Stated, not hidden: the epoll half of the suite always runs.
-                Err(error) => eprintln!("io_uring half not run: {error}"),
+                // Stated, not hidden: the epoll part of the suite always runs.
+                Err(error) => eprintln!("monoio-uring part not run: {error}"),
             }
         })* use super::*; }
         mod ring { $(#[test] fn $name() {
             match Driver::select(DriverChoice::Ring) {
                 Ok(driver) => Runtime::new(&driver).unwrap().block_on($body()),
-                // Stated, not hidden: the epoll half of the suite always runs.
-                Err(error) => eprintln!("ring half not run: {error}"),
+                // Stated, not hidden: the epoll part of the suite always runs.
+                Err(error) => eprintln!("ring part not run: {error}"),
             }
         })* use super::*; }
         mod epoll { $(#[test] fn $name() {

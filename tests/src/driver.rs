@@ -1,6 +1,6 @@
 //! Each test under each driver: one suite, two of the kernel's interfaces, two executors.
 //!
-//! A machine that refuses io_uring fails the io_uring half, so that nobody believes it was tested.
+//! A machine that refuses io_uring fails the two io_uring parts, so that nobody believes it was tested.
 //! `RINGWAY_TEST_DRIVERS=epoll` says that this is known.
 
 use std::fmt;
@@ -10,10 +10,10 @@ use std::fmt;
 pub struct Driver(&'static str);
 
 impl Driver {
-    /// io_uring under monoio.
-    pub const IO_URING: Self = Self("io_uring");
     /// io_uring under our own executor.
     pub const RING: Self = Self("ring");
+    /// io_uring under monoio.
+    pub const MONOIO_URING: Self = Self("monoio-uring");
     /// The fallback.
     pub const EPOLL: Self = Self("epoll");
 
@@ -45,7 +45,7 @@ impl fmt::Display for Driver {
 #[macro_export]
 macro_rules! under_each_driver {
     ($($name:ident)*) => {
-        mod io_uring { $(#[test] fn $name() { $crate::Driver::IO_URING.run(super::$name); })* }
+        mod monoio_uring { $(#[test] fn $name() { $crate::Driver::MONOIO_URING.run(super::$name); })* }
         mod ring { $(#[test] fn $name() { $crate::Driver::RING.run(super::$name); })* }
         mod epoll { $(#[test] fn $name() { $crate::Driver::EPOLL.run(super::$name); })* }
     };

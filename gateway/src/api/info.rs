@@ -11,7 +11,7 @@ use crate::{GIT_SHA, VERSION, metrics::families};
 /// What does not change while it runs.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
-    /// `io_uring` or `epoll`.
+    /// `ring`, `monoio-uring` or `epoll`.
     driver: String,
     /// Why that one, in a sentence.
     driver_reason: String,

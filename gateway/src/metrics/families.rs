@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_gateway_without_functions_has_numbers_of_its_own() {
-        let text = render(&shared(&[]), &[], "io_uring").unwrap();
+        let text = render(&shared(&[]), &[], "ring").unwrap();
         assert!(text.contains("gateway_requests_in_flight 0"), "{text}");
         assert!(!text.contains("function_name="), "{text}");
     }

@@ -25,7 +25,7 @@ use text::{exchange, read_answer};
 /// Instantiates each test for each driver.
 macro_rules! under_each_driver {
     ($($name:ident)*) => {
-        mod io_uring { $(#[test] fn $name() { super::$name("io_uring"); })* }
+        mod monoio_uring { $(#[test] fn $name() { super::$name("monoio-uring"); })* }
         mod ring { $(#[test] fn $name() { super::$name("ring"); })* }
         mod epoll { $(#[test] fn $name() { super::$name("epoll"); })* }
     };

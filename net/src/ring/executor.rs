@@ -24,7 +24,7 @@ use super::{
     kernel::{Request, Token, Wait},
     operations::Operations,
     timers::Timers,
-    uring::{RING_ENTRIES, Uring},
+    uring::{Size, Uring},
 };
 
 /// Number of a task.
@@ -276,13 +276,25 @@ impl RingRuntime {
     /// Makes the ring for this thread.
     ///
     /// # Errors
-    /// What io_uring_setup(2) answered.
+    /// What io_uring_setup(2) answered: ENOMEM where less memory may be locked than even a small
+    /// ring takes.
     pub(crate) fn new() -> io::Result<Self> {
+        match Self::of_size(Size::FULL) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => Self::of_size(Size::SMALL),
+            result => result,
+        }
+    }
+
+    /// The same with a ring of this size.
+    ///
+    /// # Errors
+    /// What io_uring_setup(2) answered.
+    pub(super) fn of_size(size: Size) -> io::Result<Self> {
         let mut tasks = Tasks::default();
         tasks.grow();
         Ok(Self {
             core: Rc::new(Core {
-                operations: RefCell::new(Operations::new(Uring::new(RING_ENTRIES)?)),
+                operations: RefCell::new(Operations::new(Uring::new(size)?)),
                 cancelled: RefCell::default(),
                 tasks: RefCell::new(tasks),
                 ready: RefCell::default(),

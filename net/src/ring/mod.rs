@@ -2,6 +2,7 @@
 //!
 //! - `kernel`: what is asked and answered; the seam for tests.
 //! - `uring`: the real kernel, with its buffers.
+//! - `probe`: whether this kernel has what it takes.
 //! - `operations`: what is under way, and who waits for it.
 //! - `executor`: tasks, and the loop that runs them.
 //! - `socket`, `timers`: what tasks wait for.
@@ -15,6 +16,7 @@
 mod executor;
 mod kernel;
 mod operations;
+mod probe;
 mod socket;
 mod timers;
 #[expect(unsafe_code, reason = "the ring itself")]
@@ -25,9 +27,10 @@ use std::{future::Future, io, os::fd::OwnedFd, rc::Rc};
 use executor::Core;
 pub(crate) use executor::RingRuntime;
 use kernel::Request;
+pub(crate) use probe::{Refusal, probe};
 pub(crate) use socket::Socket;
 pub(crate) use timers::sleep_until;
-pub(crate) use uring::build;
+pub(crate) use uring::Size;
 
 /// Whether this thread is within [`RingRuntime::block_on`].
 pub(crate) fn is_here() -> bool {

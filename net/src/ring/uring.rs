@@ -16,21 +16,37 @@ use std::{
 };
 
 use io_uring::{
-    IoUring, cqueue, opcode, squeue,
+    IoUring, Submitter, cqueue, opcode, squeue,
     types::{BufRingEntry, Fd, SubmitArgs, Timespec},
 };
 
 use super::kernel::{Completion, Kernel, Request, Token, Wait};
 use crate::{CHUNK_BYTES, Chunk, ChunkMut};
 
-/// Submission queue length, in entries; the completion queue is four times that, since every
-/// connection has a receive under way. When it is full the kernel keeps what does not fit and
-/// hands it over later (IORING_FEAT_NODROP), so nothing is lost.
-pub(super) const RING_ENTRIES: u32 = 1024;
+/// How much of everything a ring has. Little is enough to be right, more makes it fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Submission queue length, in entries, a power of two; the completion queue is four times
+    /// that, since every connection has a receive under way. When it is full the kernel keeps what
+    /// does not fit and hands it over later (IORING_FEAT_NODROP), so nothing is lost.
+    pub(crate) entries: u32,
+    /// Buffers that the kernel can choose from, a power of two. They are given memory when they are
+    /// used for the first time, so an idle thread has none of these 2 MiB.
+    pub(crate) buffers: u16,
+}
 
-/// Buffers that the kernel can choose from, a power of two. They are given memory when they are
-/// used for the first time, so an idle thread has none of these 2 MiB.
-const BUFFERS: u16 = 128;
+impl Size {
+    /// What a worker has: some 200 KiB that count as locked memory.
+    pub(crate) const FULL: Self = Self {
+        entries: 1024,
+        buffers: 128,
+    };
+    /// What it makes do with where little memory may be locked: some 20 KiB.
+    pub(crate) const SMALL: Self = Self {
+        entries: 64,
+        buffers: 32,
+    };
+}
 
 /// The one group of buffers.
 const GROUP: u16 = 0;
@@ -41,7 +57,7 @@ const PAGE_BYTES: usize = 64 * 1024;
 /// The ring flags of every worker. DEFER_TASKRUN (Linux 6.1) runs completions only when the
 /// thread asks for them, which halved the cost of wake-ups in measurements; a ring without it is
 /// slower than epoll, so such a kernel gets epoll.
-pub(crate) fn build(entries: u32) -> io::Result<IoUring> {
+fn build(entries: u32) -> io::Result<IoUring> {
     let builder = |no_array: bool| {
         let mut builder = IoUring::builder();
         builder
@@ -75,15 +91,15 @@ impl Uring {
     ///
     /// # Errors
     /// What io_uring_setup(2) or io_uring_register(2) answered.
-    pub(super) fn new(entries: u32) -> io::Result<Self> {
-        let ring = build(entries)?;
-        let buffers = Buffers::new();
-        // SAFETY: the memory has room for `BUFFERS` entries, is page-aligned, and outlives the
-        // ring by the order of the fields of `Uring`.
+    pub(super) fn new(size: Size) -> io::Result<Self> {
+        let ring = build(size.entries)?;
+        let buffers = Buffers::new(size.buffers);
+        // SAFETY: the memory has room for that many entries, is page-aligned, and outlives the ring
+        // by the order of the fields of `Uring`.
         unsafe {
             ring.submitter().register_buf_ring_with_flags(
                 buffers.entries.as_ptr() as u64,
-                BUFFERS,
+                size.buffers,
                 GROUP,
                 0,
             )?;
@@ -92,10 +108,15 @@ impl Uring {
         // Saves the kernel a look at the descriptor table for each enter; where it is refused
         // everything works all the same.
         uring.ring.submitter().register_ring_fd().ok();
-        for number in 0..BUFFERS {
+        for number in 0..size.buffers {
             uring.buffers.put(number);
         }
         Ok(uring)
+    }
+
+    /// For what is asked of the kernel beside operations.
+    pub(super) fn submitter(&self) -> Submitter<'_> {
+        self.ring.submitter()
     }
 
     fn completion(&mut self, entry: &cqueue::Entry) -> Completion {
@@ -194,22 +215,24 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn layout() -> Layout {
-        Layout::array::<BufRingEntry>(usize::from(BUFFERS))
+    fn layout(count: u16) -> Layout {
+        Layout::array::<BufRingEntry>(usize::from(count))
             .and_then(|layout| layout.align_to(PAGE_BYTES))
             .expect("a few entries fit into memory")
     }
 
-    fn new() -> Self {
+    fn new(count: u16) -> Self {
+        assert!(count.is_power_of_two(), "as the kernel wants it");
+        let layout = Self::layout(count);
         // SAFETY: the layout is not empty.
-        let memory = unsafe { alloc_zeroed(Self::layout()) };
+        let memory = unsafe { alloc_zeroed(layout) };
         let Some(entries) = NonNull::new(memory.cast::<BufRingEntry>()) else {
-            handle_alloc_error(Self::layout());
+            handle_alloc_error(layout);
         };
         Self {
             entries,
             tail: 0,
-            lent: (0..BUFFERS).map(|_| ChunkMut::new()).collect(),
+            lent: (0..count).map(|_| ChunkMut::new()).collect(),
         }
     }
 
@@ -227,7 +250,8 @@ impl Buffers {
 
     /// Gives the kernel the buffer of this number.
     fn put(&mut self, number: u16) {
-        let index = usize::from(self.tail % BUFFERS);
+        // The count is a power of two.
+        let index = usize::from(self.tail) & (self.lent.len() - 1);
         let buffer = &mut self.lent[usize::from(number)];
         // SAFETY: the index is within the ring.
         let mut entry = unsafe { self.entries.add(index) };
@@ -249,8 +273,10 @@ impl Buffers {
 
 impl Drop for Buffers {
     fn drop(&mut self) {
+        let count = u16::try_from(self.lent.len()).expect("as many as were asked for");
+        let layout = Self::layout(count);
         // SAFETY: allocated with the same layout, and the ring that knew of it is closed: see
         // `Uring` for the order, and `Operations::end` for what was still under way.
-        unsafe { dealloc(self.entries.as_ptr().cast(), Self::layout()) };
+        unsafe { dealloc(self.entries.as_ptr().cast(), layout) };
     }
 }

@@ -27,7 +27,7 @@
 //! | `prefix_logs` | true | Lines of the program's standard error get date, time and `stderr: ` in front (http: and those of its standard output `stdout: `). |
 //! | `write_debug` | false | fork: Log the beginning of each body. |
 //! | `debug_headers` | false | Log the headers of each request. |
-//! | `RINGWAY_DRIVER` | epoll | `epoll`, `io_uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
+//! | `RINGWAY_DRIVER` | epoll | `epoll`, `ring`, `monoio-uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
 //! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
 
 mod http;
@@ -177,7 +177,7 @@ impl Config {
                 "RINGWAY_DRIVER",
                 DriverChoice::Epoll,
                 |text| text.parse().ok(),
-                "epoll, io_uring or auto",
+                "epoll, ring, monoio-uring or auto",
             )?,
             is_handed_over: raw.is_handed_over()?,
             lifeline_fd: raw.parsed(

@@ -115,7 +115,7 @@ fn what_is_wrong_is_named_with_its_value_and_the_accepted_form() {
         (
             "RINGWAY_DRIVER",
             "kqueue",
-            "RINGWAY_DRIVER: `kqueue` cannot be used; give epoll, io_uring or auto",
+            "RINGWAY_DRIVER: `kqueue` cannot be used; give epoll, ring, monoio-uring or auto",
         ),
         (
             "RINGWAY_LIFELINE_FD",

@@ -1,0 +1,51 @@
+//! Whether this kernel, as it treats this process, has what the ring needs.
+
+use std::io;
+
+use io_uring::{
+    Probe,
+    opcode::{AsyncCancel, Connect, PollAdd, RecvMulti, Send},
+};
+
+use super::uring::{Size, Uring};
+
+/// Why there can be no ring.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// What the kernel answered.
+    Kernel(io::Error),
+    /// An operation that it does not know.
+    Lacks(&'static str),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+/// The operations in use, by name and opcode.
+const OPERATIONS: [(&str, u8); 5] = [
+    ("async cancel", AsyncCancel::CODE),
+    ("connect", Connect::CODE),
+    ("poll", PollAdd::CODE),
+    ("receive", RecvMulti::CODE),
+    ("send", Send::CODE),
+];
+
+/// Sets up a ring like those of the workers, and takes it down.
+///
+/// # Errors
+/// [`Refusal`].
+pub(crate) fn probe(size: Size) -> Result<(), Refusal> {
+    let uring = Uring::new(size)?;
+    let mut probe = Probe::new();
+    uring.submitter().register_probe(&mut probe)?;
+    match OPERATIONS
+        .iter()
+        .find(|(_, code)| !probe.is_supported(*code))
+    {
+        Some((name, _)) => Err(Refusal::Lacks(name)),
+        None => Ok(()),
+    }
+}
