@@ -80,5 +80,5 @@ async fn copy(
         };
         timer.set(idle_limit);
     }
-    to.finish().ok();
+    to.finish().await.ok();
 }

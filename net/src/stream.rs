@@ -81,7 +81,7 @@ impl Stream {
                 pace: Pace::default(),
             },
             sender: Sender {
-                half: WriteHalf::Ring(socket),
+                half: WriteHalf::Ring(Writing(socket)),
                 fd,
             },
         }
@@ -284,11 +284,22 @@ pub struct Sender {
 enum WriteHalf {
     Tcp(OwnedWriteHalf<TcpStream>),
     Unix(OwnedWriteHalf<UnixStream>),
-    Ring(Rc<ring::Socket>),
+    Ring(Writing),
+}
+
+/// Dropping the writing half ends the send, or a peer that does not read would keep the descriptor.
+#[derive(Debug)]
+struct Writing(Rc<ring::Socket>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.stop_sending();
+    }
 }
 
 impl Sender {
-    /// Writes the whole chunk.
+    /// Writes the whole chunk. One chunk may still be on its way when this ends: the next call waits
+    /// for it and tells how it ended, as [`Sender::flush`] does.
     ///
     /// # Errors
     /// What send(2) answered: `BrokenPipe` or `ConnectionReset` when the peer is gone.
@@ -297,7 +308,7 @@ impl Sender {
             let (result, back) = match &mut self.half {
                 WriteHalf::Tcp(half) => half.write(chunk).await,
                 WriteHalf::Unix(half) => half.write(chunk).await,
-                WriteHalf::Ring(socket) => (socket.send(chunk.clone()).await, chunk),
+                WriteHalf::Ring(writing) => return writing.0.send(chunk).await,
             };
             chunk = back;
             match result? {
@@ -306,6 +317,37 @@ impl Sender {
             }
         }
         Ok(())
+    }
+
+    /// Waits until the kernel has taken everything. A sender that is dropped without it gives up what
+    /// the kernel has not taken.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub async fn flush(&mut self) -> io::Result<()> {
+        match &self.half {
+            WriteHalf::Ring(writing) => writing.0.flush().await,
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Whether the kernel has taken everything, as far as this thread has heard.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        match &self.half {
+            WriteHalf::Ring(writing) => writing.0.is_flushed(),
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => true,
+        }
+    }
+
+    /// Whether a chunk that [`Sender::send`] has accepted is known to have been refused by the kernel,
+    /// so that not a byte of it has gone out.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        match &self.half {
+            WriteHalf::Ring(writing) => writing.0.is_refused(),
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) => false,
+        }
     }
 
     /// Writes the whole chunk, or gives up when `limit` has passed, for which it sets `timer`.
@@ -325,11 +367,12 @@ impl Sender {
         }
     }
 
-    /// Says that nothing more will be sent (FIN); the other direction stays open.
+    /// Says that nothing more will be sent (FIN), once all is; the other direction stays open.
     ///
     /// # Errors
-    /// What shutdown(2) answered.
-    pub fn finish(&mut self) -> io::Result<()> {
+    /// As [`Sender::send`], and what shutdown(2) answered.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        self.flush().await?;
         SockRef::from(&borrow_socket(self.fd, self)).shutdown(Shutdown::Write)
     }
 }

@@ -111,7 +111,7 @@ async fn exchange(listener: Listener, endpoint: Endpoint) {
         for _ in 0..TOTAL / block.len() {
             sender.send(Chunk::copied(&block)).await.unwrap();
         }
-        sender.finish().unwrap();
+        sender.finish().await.unwrap();
         // Keeps the half alive until the other end has seen the FIN.
         net::sleep(Duration::from_millis(1)).await;
     });

@@ -66,12 +66,13 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
         match connection.answer(&request).await {
             Next::Request => open.set_busy(false),
             Next::Linger => return connection.linger().await,
-            Next::BreakOff => return,
+            Next::BreakOff => break,
         }
         if connection.service.is_stopping() {
-            return;
+            break;
         }
     }
+    connection.close().await;
 }
 
 impl Connection {
@@ -228,9 +229,15 @@ impl Connection {
         Failure::new(408, "read-timeout", message)
     }
 
+    /// Lets what is on its way to the client go out.
+    async fn close(&mut self) {
+        race(self.sender.flush(), sleep(ERROR_REPLY_MAX)).await;
+    }
+
     /// Lets the client read the last answer before the connection is closed.
     async fn linger(&mut self) {
-        if self.sender.finish().is_err() {
+        let finished = race(self.sender.finish(), sleep(ERROR_REPLY_MAX)).await;
+        if !matches!(finished, Either::First(Ok(()))) {
             return;
         }
         let drain = async {

@@ -27,6 +27,7 @@ use crate::{
 pub(crate) use call::Call;
 use call::CallId;
 use relay::{Far, Request};
+use retry::Sent;
 pub(crate) use retry::{Attempt, Failed};
 
 /// The request was answered by the replica.

@@ -14,7 +14,7 @@ use std::{
 use conduit::{Ended, Pump, Side, tunnel};
 use net::{Chunk, Either, race};
 
-use super::{Answered, Call, Failed, answer::Answering, upload::Near};
+use super::{Answered, Call, Failed, Sent, answer::Answering, upload::Near};
 use crate::{
     failure::Reason,
     pool::Upstream,
@@ -50,6 +50,8 @@ pub(super) struct Progress<'a> {
     pub(super) behind_request: RefCell<Option<Chunk>>,
     /// The client has been sent a byte of the answer.
     pub(super) answer_begun: &'a Cell<bool>,
+    /// The replica has been sent more than the first piece of the request.
+    pub(super) more_sent: Cell<bool>,
 }
 
 /// Relays until the answer is through or something breaks.
@@ -69,6 +71,7 @@ pub(crate) async fn relay(
     let progress = Progress {
         behind_request: RefCell::new(None),
         answer_begun: &call.answer_begun,
+        more_sent: Cell::new(false),
     };
     let near = Near {
         worker,
@@ -98,7 +101,14 @@ pub(crate) async fn relay(
         Either::Second(answer) => answer,
     };
     let answer_begun = progress.answer_begun.get();
-    let done = ended.map_err(|failure| Failed::underway(failure, upstream.reused, answer_begun))?;
+    let done = ended.map_err(|failure| {
+        // The first piece may have been on its way still when `forward` went on.
+        let sent = match !progress.more_sent.get() && upstream.stream.sender.is_refused() {
+            true => Sent::nothing_of_head(upstream.reused),
+            false => Sent::something(upstream.reused),
+        };
+        Failed::underway(failure, sent, answer_begun)
+    })?;
 
     let behind = progress.behind_request.take();
     if let Some(unread) = done.switched {
@@ -110,7 +120,7 @@ pub(crate) async fn relay(
             next: Next::Close,
         });
     }
-    if done.upstream_reusable && behind.is_some() {
+    if done.upstream_reusable && behind.is_some() && upstream.stream.sender.is_flushed() {
         worker
             .pool
             .put(replica, upstream, &worker.limits, &worker.cells);

@@ -24,6 +24,23 @@ pub(crate) enum Sent {
     OnFresh,
 }
 
+impl Sent {
+    /// All or some of the request has gone out.
+    pub(crate) const fn something(reused: bool) -> Self {
+        if reused {
+            Self::OnReused
+        } else {
+            Self::OnFresh
+        }
+    }
+
+    /// The first write failed. On a connection that was idle its buffer was empty, so the kernel took
+    /// all of a head or, if the other end had closed before, nothing.
+    pub(crate) const fn nothing_of_head(reused: bool) -> Self {
+        if reused { Self::Nothing } else { Self::OnFresh }
+    }
+}
+
 /// An attempt that failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -43,12 +60,7 @@ impl Failed {
     }
 
     /// Something broke after all or some of the request had been sent.
-    pub(crate) fn underway(failure: Failure, reused: bool, answer_begun: bool) -> Self {
-        let sent = if reused {
-            Sent::OnReused
-        } else {
-            Sent::OnFresh
-        };
+    pub(crate) fn underway(failure: Failure, sent: Sent, answer_begun: bool) -> Self {
         Self {
             failure,
             sent,
@@ -65,14 +77,11 @@ impl Failed {
         }
     }
 
-    /// The first write failed. On a connection that was idle its buffer was empty, so the kernel
-    /// took all of a head or, if the other end had closed before, nothing. A write that timed out
-    /// has filled that buffer.
+    /// The first write failed. One that timed out has filled the buffer.
     pub(crate) fn on_first_write(error: io::Error, reused: bool) -> Self {
-        let sent = if reused && error.kind() != io::ErrorKind::TimedOut {
-            Sent::Nothing
-        } else {
-            Sent::OnFresh
+        let sent = match error.kind() {
+            io::ErrorKind::TimedOut => Sent::OnFresh,
+            _ => Sent::nothing_of_head(reused),
         };
         Self {
             failure: Failure::BrokenOff(error),

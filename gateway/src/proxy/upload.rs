@@ -39,10 +39,13 @@ impl Near<'_> {
         let mut piece = first;
         loop {
             self.replicas_turn(true);
-            if !piece.is_empty() && to.send(piece).await.is_err() {
-                // The replica does not want more. Perhaps it has said why: its answer, or the
-                // end of its connection, is the other direction's to find.
-                return pending().await;
+            if !piece.is_empty() {
+                if to.send(piece).await.is_err() {
+                    // The replica does not want more. Perhaps it has said why: its answer, or the
+                    // end of its connection, is the other direction's to find.
+                    return pending().await;
+                }
+                self.progress.more_sent.set(true);
             }
             if pump.is_done() {
                 break;

@@ -97,9 +97,21 @@ impl Client {
         self.sender.send_within(chunk, &self.timer, limit).await
     }
 
-    /// Parts from a client that may still be sending.
-    pub(super) async fn linger(&mut self) {
-        if self.sender.finish().is_err() {
+    /// Parts from a client that has nothing more to say, once it has what is on its way to it.
+    /// That may take as long as `limit`.
+    pub(super) async fn close(&mut self, limit: Duration) {
+        if !self.sender.is_flushed() {
+            self.timer.set(limit);
+            race(self.sender.flush(), self.timer.expired()).await;
+        }
+    }
+
+    /// Parts from a client that may still be sending. The rest of what is on its way to it may take
+    /// as long as `limit`.
+    pub(super) async fn linger(&mut self, limit: Duration) {
+        self.timer.set(limit);
+        let finished = race(self.sender.finish(), self.timer.expired()).await;
+        if !matches!(finished, Either::First(Ok(()))) {
             return;
         }
         let end = Instant::now() + LINGER_MAX;

@@ -64,8 +64,8 @@ pub(super) async fn serve(
         };
         match next {
             Next::Request(rest) => unread = rest,
-            Next::Close => return,
-            Next::Linger => return client.linger().await,
+            Next::Close => return client.close(worker.limits.body_timeout).await,
+            Next::Linger => return client.linger(worker.limits.body_timeout).await,
         }
     }
 }

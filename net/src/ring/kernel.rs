@@ -15,8 +15,8 @@ pub(super) enum Request {
     /// Bytes as they come, each in a buffer of the kernel's choosing, until the stream ends, the
     /// buffers run out, or it is cancelled.
     Receive(Rc<Socket>),
-    /// All of a chunk.
-    Send(Rc<Socket>, Chunk),
+    /// All of a chunk, or what there is room for.
+    Send(Rc<Socket>, Chunk, Sending),
     /// A connection.
     Connect(Rc<Socket>, Box<SockAddr>),
     /// That a descriptor can be read.
@@ -25,6 +25,15 @@ pub(super) enum Request {
     Writable(Rc<OwnedFd>),
     /// The end of another operation, whose own completion says how it ended.
     Cancel(Token),
+}
+
+/// How long a send may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// It ends as it is handed over, with as much as there is room for.
+    AtOnce,
+    /// Until all is sent or the connection breaks.
+    Patient,
 }
 
 /// Names an operation to the kernel: its slot, and how often that slot was used before, so that a
@@ -89,11 +98,12 @@ pub(super) trait Kernel {
     #[expect(unsafe_code, reason = "the kernel keeps pointers into the request")]
     unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()>;
 
-    /// Hands over what was started and waits.
+    /// Hands over what was started and waits, as far as `wait` says, for one completion more than
+    /// `end_at_once`: that many of what was started end as they are handed over, and wake nobody.
     ///
     /// # Errors
     /// What io_uring_enter(2) answered, but for what passes.
-    fn enter(&mut self, wait: Wait) -> io::Result<()>;
+    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()>;
 
     /// The next completion that has come.
     fn next(&mut self) -> Option<Completion>;

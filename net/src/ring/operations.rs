@@ -16,7 +16,7 @@ use std::{
 
 use super::{
     executor::TaskId,
-    kernel::{Completion, Kernel, Request, Token, Wait},
+    kernel::{Completion, Kernel, Request, Sending, Token, Wait},
 };
 
 /// How long the end of a thread waits for the kernel to let go of what it was lent.
@@ -27,6 +27,8 @@ pub(super) struct Operations<K> {
     kernel: K,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// The sends of this turn, which end as they are handed over.
+    sends: Vec<Token>,
 }
 
 struct Slot {
@@ -52,6 +54,7 @@ impl<K: Kernel> Operations<K> {
             kernel,
             slots: Vec::new(),
             free: Vec::new(),
+            sends: Vec::new(),
         }
     }
 
@@ -63,12 +66,24 @@ impl<K: Kernel> Operations<K> {
         self.start_as(request, State::Awaited(waiter))
     }
 
-    /// Starts one that nobody waits for: a receive tells its socket, a cancellation nobody.
+    /// Starts one that nobody waits for: a receive or a send tells its socket, a cancellation nobody.
     ///
     /// # Errors
     /// When the kernel takes no more.
     pub(super) fn start_unwatched(&mut self, request: Request) -> io::Result<Token> {
-        self.start_as(request, State::Unwatched)
+        let is_send = matches!(request, Request::Send(..));
+        let token = self.start_as(request, State::Unwatched)?;
+        if is_send {
+            self.sends.push(token);
+        }
+        Ok(token)
+    }
+
+    /// Has `waiter` woken at the end of an operation that tells its socket how it ended.
+    pub(super) fn watch(&mut self, token: Token, waiter: TaskId) {
+        if let Some(slot) = self.slot(token) {
+            slot.state = State::Awaited(waiter);
+        }
     }
 
     fn start_as(&mut self, request: Request, state: State) -> io::Result<Token> {
@@ -144,13 +159,25 @@ impl<K: Kernel> Operations<K> {
     /// # Errors
     /// What the kernel answered.
     pub(super) fn turn(&mut self, wait: Wait, mut wake: impl FnMut(TaskId)) -> io::Result<()> {
-        self.kernel.enter(wait)?;
+        let ends_at_once = self.sends_unwatched();
+        self.kernel.enter(wait, ends_at_once)?;
         while let Some(completion) = self.kernel.next() {
             if let Some(task) = self.complete(completion) {
                 wake(task);
             }
         }
         Ok(())
+    }
+
+    /// Sends of this turn that wake nobody: a wait for one completion would find theirs, and so end at
+    /// once for nothing.
+    fn sends_unwatched(&mut self) -> u32 {
+        let mut count = 0;
+        while let Some(token) = self.sends.pop() {
+            let slot = self.slot(token);
+            count += u32::from(slot.is_some_and(|slot| slot.state == State::Unwatched));
+        }
+        count
     }
 
     fn complete(&mut self, completion: Completion) -> Option<TaskId> {
@@ -161,23 +188,66 @@ impl<K: Kernel> Operations<K> {
             data,
         } = completion;
         let slot = self.slot(token)?;
-        let mut woken = None;
-        if let Some(Request::Receive(socket)) = &slot.request {
-            woken = socket.received(result, data, more);
-        }
-        if more {
-            return woken;
-        }
-        match slot.state {
-            State::Awaited(task) => {
+        match (&mut slot.request, slot.state) {
+            (Some(Request::Receive(socket)), _) => {
+                let woken = socket.received(result, data, more);
+                if !more {
+                    self.release(token);
+                }
+                woken
+            }
+            (Some(Request::Send(..)), state) => {
+                if self.go_on_sending(token, result) {
+                    return None;
+                }
+                self.release(token);
+                match state {
+                    State::Awaited(task) => Some(task),
+                    State::Unwatched | State::Over(_) => None,
+                }
+            }
+            (_, State::Awaited(task)) => {
                 slot.state = State::Over(result);
                 Some(task)
             }
-            State::Unwatched | State::Over(_) => {
+            (_, State::Unwatched | State::Over(_)) => {
                 self.release(token);
-                woken
+                None
             }
         }
+    }
+
+    /// Judges the end of a send. Of one that found no room for all of it, the rest is sent as soon as
+    /// there is some.
+    fn go_on_sending(&mut self, token: Token, result: i32) -> bool {
+        let Some(slot) = self.slots.get_mut(token.slot as usize) else {
+            return false;
+        };
+        let Some(request) = &mut slot.request else {
+            return false;
+        };
+        let Request::Send(socket, chunk, how) = request else {
+            return false;
+        };
+        let count = usize::try_from(result).unwrap_or(0);
+        let found_no_room = count < chunk.len() && (result > 0 || result == -libc::EAGAIN);
+        if *how == Sending::Patient || !found_no_room {
+            socket.sent(result, chunk.len(), *how);
+            return false;
+        }
+        *how = Sending::Patient;
+        chunk.advance(count);
+        // SAFETY: as in `start_as`.
+        #[expect(unsafe_code, reason = "the invariant of this file")]
+        let started = unsafe { self.kernel.start(token, request) };
+        if let Err(error) = started
+            && let Some(Request::Send(socket, chunk, how)) = &slot.request
+        {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            socket.sent(-errno, chunk.len(), *how);
+            return false;
+        }
+        true
     }
 
     /// Operations under way or not looked at.

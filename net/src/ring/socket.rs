@@ -4,6 +4,10 @@
 //! buffer, since the kernel chooses one when bytes arrive, and it brings the end of the stream
 //! unasked. What arrives waits in the inbox. A reader that is slow stops it: beyond a few buffers
 //! the receive is cancelled, and the kernel's own window holds the sender back.
+//!
+//! A send is handed over and not waited for: nearly always the kernel takes all of it at once, and
+//! a task that waited would be woken for nothing. One is under way at a time; the next one waits for
+//! it, and learns how it ended.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,7 +23,7 @@ use socket2::SockAddr;
 
 use super::{
     executor::{Core, TaskId},
-    kernel::{Request, Token},
+    kernel::{Request, Sending, Token},
 };
 use crate::Chunk;
 
@@ -31,6 +35,17 @@ const WAITING_MAX: usize = 4;
 pub(crate) struct Socket {
     fd: OwnedFd,
     inbox: Inbox,
+    outbox: Outbox,
+}
+
+/// What is being sent, and what is known of what was.
+#[derive(Debug, Default)]
+struct Outbox {
+    under_way: Cell<Option<Token>>,
+    /// The errno of a send that failed.
+    broken: Cell<Option<i32>>,
+    /// It was so from its first byte on.
+    refused: Cell<bool>,
 }
 
 /// What has come, and what is known of what will.
@@ -60,6 +75,7 @@ impl Socket {
         Rc::new(Self {
             fd,
             inbox: Inbox::default(),
+            outbox: Outbox::default(),
         })
     }
 
@@ -154,13 +170,66 @@ impl Socket {
         matches!(inbox.receive.get(), Receive::On(_)).then_some(true)
     }
 
-    /// Sends bytes; tells how many the kernel took.
+    /// Hands bytes over, once those before them are sent.
+    ///
+    /// # Errors
+    /// What send(2) answered, to what was sent before.
+    pub(crate) async fn send(self: &Rc<Self>, chunk: Chunk) -> io::Result<()> {
+        self.flush().await?;
+        let request = Request::Send(Rc::clone(self), chunk, Sending::AtOnce);
+        let token = Core::with(|core| core.operations().start_unwatched(request))?;
+        self.outbox.under_way.set(Some(token));
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken all that was sent.
     ///
     /// # Errors
     /// What send(2) answered.
-    pub(crate) async fn send(self: &Rc<Self>, chunk: Chunk) -> io::Result<usize> {
-        let result = Core::run(Request::Send(Rc::clone(self), chunk)).await?;
-        usize::try_from(result).map_err(|_negative| io::Error::from_raw_os_error(-result))
+    pub(crate) async fn flush(&self) -> io::Result<()> {
+        poll_fn(|_| {
+            if let Some(token) = self.outbox.under_way.get() {
+                let task = Core::current_task();
+                Core::with(|core| core.operations().watch(token, task));
+                return Poll::Pending;
+            }
+            match self.outbox.broken.get() {
+                Some(errno) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
+                None => Poll::Ready(Ok(())),
+            }
+        })
+        .await
+    }
+
+    /// The kernel's word about the last `length` bytes that were to be sent.
+    pub(super) fn sent(&self, result: i32, length: usize, how: Sending) {
+        self.outbox.under_way.set(None);
+        match usize::try_from(result) {
+            Ok(count) if count == length => {}
+            // It goes on after a short send by itself, until the connection breaks.
+            Ok(_short) => self.outbox.broken.set(Some(libc::EPIPE)),
+            Err(_negative) => {
+                self.outbox.broken.set(Some(-result));
+                self.outbox.refused.set(how == Sending::AtOnce);
+            }
+        }
+    }
+
+    /// Whether nothing is being sent, and nothing has failed to be.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbox.under_way.get().is_none() && self.outbox.broken.get().is_none()
+    }
+
+    /// Whether a send has failed before its first byte.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.outbox.refused.get()
+    }
+
+    /// Nobody writes any more: what the kernel has not taken is given up.
+    pub(crate) fn stop_sending(&self) {
+        if let Some(token) = self.outbox.under_way.get() {
+            Core::if_there(|core| core.cancel_later(token));
+        }
     }
 
     /// Connects.

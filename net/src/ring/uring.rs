@@ -13,6 +13,7 @@ use std::{
     os::fd::AsRawFd,
     ptr::NonNull,
     sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
 };
 
 use io_uring::{
@@ -20,7 +21,7 @@ use io_uring::{
     types::{BufRingEntry, Fd, SubmitArgs, Timespec},
 };
 
-use super::kernel::{Completion, Kernel, Request, Token, Wait};
+use super::kernel::{Completion, Kernel, Request, Sending, Token, Wait};
 use crate::{CHUNK_BYTES, Chunk, ChunkMut};
 
 /// How much of everything a ring has. Little is enough to be right, more makes it fast.
@@ -152,25 +153,19 @@ impl Kernel for Uring {
         }
     }
 
-    fn enter(&mut self, wait: Wait) -> io::Result<()> {
-        let entered = match wait {
-            Wait::No => self.ring.submit(),
-            Wait::Long => self.ring.submit_and_wait(1),
-            Wait::Within(time) => {
-                let time = Timespec::from(time);
-                let arguments = SubmitArgs::new().timespec(&time);
-                self.ring.submitter().submit_with_args(1, &arguments)
-            }
+    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
+        let limit = match wait {
+            Wait::No => return passed(self.ring.submit()),
+            Wait::Long => Duration::MAX,
+            Wait::Within(time) => time,
         };
-        match entered {
-            Ok(_) => Ok(()),
-            Err(error) => match error.raw_os_error() {
-                // The time is over, a signal came, or completions must be reaped first: the
-                // caller reaps in any case.
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
-                _ => Err(error),
-            },
+        let enough = 1 + end_at_once as usize;
+        let time = Timespec::from(limit);
+        let mut arguments = SubmitArgs::new();
+        if limit < Duration::MAX {
+            arguments = arguments.timespec(&time);
         }
+        passed(self.ring.submitter().submit_with_args(enough, &arguments))
     }
 
     fn next(&mut self) -> Option<Completion> {
@@ -179,15 +174,31 @@ impl Kernel for Uring {
     }
 }
 
+/// What is no error of an enter: the time is over, a signal came, or completions must be reaped first.
+/// The caller reaps in any case.
+fn passed(entered: io::Result<usize>) -> io::Result<()> {
+    match entered {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}
+
 fn entry_for(request: &Request) -> squeue::Entry {
     match request {
         Request::Receive(socket) => opcode::RecvMulti::new(Fd(socket.fd()), GROUP).build(),
-        Request::Send(socket, chunk) => {
+        Request::Send(socket, chunk, how) => {
             // A socket takes at most INT_MAX at once, and no chunk is that long.
             let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX >> 1);
-            // MSG_WAITALL: the kernel goes on after a short send by itself.
+            let flags = match how {
+                Sending::AtOnce => libc::MSG_DONTWAIT,
+                // The kernel goes on after a short send by itself.
+                Sending::Patient => libc::MSG_WAITALL,
+            };
             opcode::Send::new(Fd(socket.fd()), chunk.as_ptr(), length)
-                .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+                .flags(flags | libc::MSG_NOSIGNAL)
                 .build()
         }
         Request::Connect(socket, address) => {

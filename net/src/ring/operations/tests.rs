@@ -40,7 +40,7 @@ impl Kernel for Fake {
         Ok(())
     }
 
-    fn enter(&mut self, _: Wait) -> io::Result<()> {
+    fn enter(&mut self, _: Wait, _: u32) -> io::Result<()> {
         Ok(())
     }
 

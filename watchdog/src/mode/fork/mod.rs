@@ -144,7 +144,11 @@ async fn answer(
     }
     // The program's time is over, but not that of writing its answer.
     deadline.set_write(&connection.timers.call);
-    let sending = output.finish(exit, about, &mut connection.sender);
+    let sender = &mut connection.sender;
+    let sending = async {
+        output.finish(exit, about, sender).await?;
+        sender.flush().await
+    };
     match race(sending, connection.timers.call.expired()).await {
         Either::First(Ok(())) if keep && output.is_delimited(about) => Next::Request,
         Either::First(Ok(())) => Next::Linger,

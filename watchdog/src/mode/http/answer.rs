@@ -137,6 +137,9 @@ impl Answering<'_> {
             };
             self.send(piece.map_err(bad_body)?).await?;
         }
+        // Within the time of the call, not after it.
+        let sent = self.client.flush().await;
+        sent.map_err(|_gone| Trouble::ClientGone)?;
         Ok(Answered::Through {
             keep,
             is_reusable: head.keep_alive && unread.is_empty(),

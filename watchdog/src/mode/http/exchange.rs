@@ -214,7 +214,12 @@ impl Exchange<'_> {
         near: &mut Near<'_>,
     ) -> Result<Done, Trouble> {
         let generation = upstream.generation;
-        if let Err(error) = upstream.stream.sender.send(first.head).await {
+        let sender = &mut upstream.stream.sender;
+        let sent = match sender.send(first.head).await {
+            Ok(()) => sender.flush().await,
+            error => error,
+        };
+        if let Err(error) = sent {
             // The buffer of a connection that was idle is empty, so the kernel takes all of a head
             // or, if the other end had closed before, nothing.
             let sent = match upstream.reused {
