@@ -98,10 +98,10 @@ def table(results, options):
     lines = [
         f"# {options.connections:,} idle client connections",
         "",
-        f"Medians of {options.rounds} rounds in shuffled order, one thread each; the ratio is of the growth, to nginx's "
-        "in the same run. Slabs are the kernel's, of the whole machine, and hold both ends.",
+        f"Medians of {options.rounds} rounds in shuffled order, one thread each; the ratio is of the growth, to "
+        "nginx's in the same run. Slabs are the kernel's, of the whole machine, and hold both ends.",
         "",
-        "| proxy | resident MiB before | with them | after they left | KiB a connection | ± | ratio | slab KiB a connection |",
+        "| proxy | resident MiB before | with them | after they left | KiB each | ± | ratio | slab KiB each |",
         "|---|---|---|---|---|---|---|---|",
     ]
     floor = bench.median(results["nginx"], "grown_kib")

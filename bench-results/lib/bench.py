@@ -6,6 +6,7 @@ Ratios within one run are the result; absolute figures drift with the machine.
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -248,6 +249,24 @@ def write(folder, about, results, table):
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items())
     (target / "README.md").write_text(f"{table}\n{facts}\n")
     print(table)
+
+
+def cost_table(keys, rows, more=None):
+    """Figures for people. `rows` maps the values of `keys` to the rounds and to those that the ratios
+    are to; `more` names further columns and their figures."""
+    more = more or {}
+    heads = [*keys, "CPU µs/request", "±", "ratio", "requests/s", "p50 µs", "p99 µs", "±", *more]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for values, (rounds, floor) in rows.items():
+        of = functools.partial(median, rounds)
+        cells = [
+            *map(str, values), f"{of('cpu_us'):.2f}", f"{spread(rounds, 'cpu_us'):.0%}",
+            f"{of('cpu_us') / median(floor, 'cpu_us'):.2f}", f"{of('per_second'):,.0f}",
+            f"{of('p50_us'):,.0f}", f"{of('p99_us'):,.0f}", f"{spread(rounds, 'p99_us'):.0%}",
+            *(f"{of(figure):.2f}" if of(figure) < 10 else f"{of(figure):,.0f}" for figure in more.values()),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 class Run:

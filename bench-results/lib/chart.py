@@ -1,19 +1,20 @@
 """Charts as SVG text, without a library: lines or bars with a range, legible on light and dark pages.
 
 A series is a name and, for each place on the x axis, (lowest, middle, highest) or None. The y axis begins
-at zero, so that heights can be compared. It draws what it is given and computes nothing.
+at zero, so that heights can be compared. Names in `known` look the same in every chart. It draws what
+it is given and computes nothing.
 """
 
 import math
 from html import escape
 
-WIDTH, HEIGHT = 860, 430
-LEFT, RIGHT, TOP, BOTTOM = 70, 190, 46, 54
+WIDTH, HEIGHT = 900, 430
+LEFT, RIGHT, TOP, BOTTOM = 70, 230, 46, 54
 INNER_WIDTH, INNER_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 # Of middle lightness, so that they stand out from white and from black.
-COLOURS = ("#7d8590", "#2b8ae0", "#a45ad6", "#e8590c", "#d99a00", "#1f9d6b", "#d6336c", "#0ca0b0")
-MARKS = ("circle", "square", "diamond", "circle", "square", "diamond", "circle", "square")
+COLOURS = ("#7d8590", "#2b8ae0", "#a45ad6", "#e8590c", "#d99a00", "#1f9d6b", "#d6336c", "#0ca0b0", "#5c6ef8")
+MARKS = ("circle", "square", "diamond")
 
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f }
@@ -25,27 +26,27 @@ STYLE = """
 """
 
 
-def lines(title, x_title, places, y_title, series):
+def lines(title, x_title, places, y_title, series, known=()):
     """A line per series over `places`, which stand at equal distances."""
     step = INNER_WIDTH / len(places)
-    drawing = _Drawing(title, x_title, places, y_title, series)
-    for number, (_, points) in enumerate(series.items()):
+    drawing = _Drawing(title, x_title, places, y_title, series, known)
+    for number, (name, points) in enumerate(series.items()):
         # A little beside each other, so that ranges do not cover each other.
         aside = (number - (len(series) - 1) / 2) * min(8, step / 2 / len(series))
         at = [LEFT + step * (place + 0.5) + aside for place in range(len(places))]
-        drawing.line(number, [(x, point) for x, point in zip(at, points) if point])
+        drawing.line(name, [(x, point) for x, point in zip(at, points) if point])
     return drawing.text()
 
 
-def bars(title, x_title, places, y_title, series):
+def bars(title, x_title, places, y_title, series, known=()):
     """A group of bars for each of `places`, in it a bar per series."""
     step = INNER_WIDTH / len(places)
     width = step * 0.8 / len(series)
-    drawing = _Drawing(title, x_title, places, y_title, series)
-    for number, (_, points) in enumerate(series.items()):
+    drawing = _Drawing(title, x_title, places, y_title, series, known)
+    for number, (name, points) in enumerate(series.items()):
         for place, point in enumerate(points):
             if point:
-                drawing.bar(number, LEFT + step * (place + 0.1) + width * number, width, point)
+                drawing.bar(name, LEFT + step * (place + 0.1) + width * number, width, point)
     return drawing.text()
 
 
@@ -60,7 +61,9 @@ def _ticks(highest):
 class _Drawing:
     """The frame of a chart, and what is drawn into it."""
 
-    def __init__(self, title, x_title, places, y_title, series):
+    def __init__(self, title, x_title, places, y_title, series, known):
+        names = [*known, *(name for name in series if name not in known)]
+        self.looks = {name: number for number, name in enumerate(names)}
         highest = max(point[2] for points in series.values() for point in points if point)
         self.ticks = _ticks(highest)
         self.parts = [
@@ -72,7 +75,7 @@ class _Drawing:
         self._frame(x_title, places, y_title)
         for number, name in enumerate(series):
             x, y = WIDTH - RIGHT + 22, TOP + 12 + number * 24
-            self.parts.append(self._mark(number, x, y - 4) + f'<text x="{x + 14}" y="{y}">{escape(name)}</text>')
+            self.parts.append(self._mark(name, x, y - 4) + f'<text x="{x + 14}" y="{y}">{escape(name)}</text>')
 
     def _frame(self, x_title, places, y_title):
         right, bottom = LEFT + INNER_WIDTH, TOP + INNER_HEIGHT
@@ -96,8 +99,11 @@ class _Drawing:
     def _y(self, value):
         return TOP + INNER_HEIGHT * (1 - value / self.ticks[-1])
 
-    def _mark(self, number, x, y):
-        colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+    def _colour(self, name):
+        return COLOURS[self.looks[name] % len(COLOURS)]
+
+    def _mark(self, name, x, y):
+        colour, mark = self._colour(name), MARKS[self.looks[name] % len(MARKS)]
         if mark == "circle":
             return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
         turned = f' transform="rotate(45 {x:.1f} {y:.1f})"' if mark == "diamond" else ""
@@ -110,20 +116,20 @@ class _Drawing:
             f"{stroke}/>"
         )
 
-    def line(self, number, points):
+    def line(self, name, points):
         """A line through the middles, with a mark and a range at each."""
-        colour = f'stroke="{COLOURS[number % len(COLOURS)]}" fill="none" stroke-width="1.6"'
+        colour = f'stroke="{self._colour(name)}" fill="none" stroke-width="1.6"'
         path = "L".join(f"{x:.1f} {self._y(point[1]):.1f}" for x, point in points)
         self.parts.append(f'<path d="M{path}" {colour}/>')
         for x, point in points:
-            self.parts.append(self._range(x, point, colour) + self._mark(number, x, self._y(point[1])))
+            self.parts.append(self._range(x, point, colour) + self._mark(name, x, self._y(point[1])))
 
-    def bar(self, number, x, width, point):
+    def bar(self, name, x, width, point):
         """A bar as high as the middle, with its range."""
         y = self._y(point[1])
-        fill = COLOURS[number % len(COLOURS)]
+        size = f'width="{width * 0.92:.1f}" height="{self._y(0) - y:.1f}"'
         self.parts.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{width * 0.92:.1f}" height="{self._y(0) - y:.1f}" fill="{fill}"/>'
+            f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{self._colour(name)}"/>'
             + self._range(x + width * 0.46, point, 'class="axis" fill="none" stroke-width="1.4"')
         )
 

@@ -174,7 +174,7 @@ class Stage:
     def _nginx(self, name, body, core, threads, port):
         config = self.directory / f"{name}.conf"
         config.write_text(NGINX_FRAME.format(dir=self.directory, name=name, threads=threads, body=body))
-        master = self._run(["nginx", "-c", config], core, port)
+        master = self.run(["nginx", "-c", config], core, port)
         return bench.wait_for(lambda: bench.children(master), threads)
 
     def _start_haproxy(self, _name, core, threads):
@@ -182,15 +182,16 @@ class Stage:
         config = self.directory / f"haproxy-{self.started}.cfg"
         values = {"tcp": self.behind.tcp, "unix": self.behind.unix, "port": port, "threads": threads}
         config.write_text(HAPROXY.format(**values))
-        return Contestant([self._run(["haproxy", "-db", "-f", config], core, port)], port)
+        return Contestant([self.run(["haproxy", "-db", "-f", config], core, port)], port)
 
     def _start_pingora(self, _name, core, threads):
         port = bench.free_port()
         binary = bench.release_binary("pingora-peer", "pingora-peer", PINGORA)
         replicas = f"127.0.0.1:{self.behind.tcp}", self.behind.unix
-        return Contestant([self._run([binary, port, threads, *replicas], core, port)], port)
+        return Contestant([self.run([binary, port, threads, *replicas], core, port)], port)
 
-    def _run(self, command, core, port):
+    def run(self, command, core, port):
+        """Starts a program on a core, waits until it listens, and returns its pid."""
         quiet = {"stdout": bench.QUIET, "stderr": bench.QUIET}
         process = self.stack.enter_context(bench.running(command, core, **quiet))
         bench.wait_for_port(port)
@@ -212,6 +213,20 @@ def stage(binary):
     """A stage in a directory of its own, for the length of a `with`."""
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         yield Stage(directory, stack, binary)
+
+
+def closed_loop(contestant, url, connections, seconds, load_core):
+    """A function that measures a contestant once under a load that waits for each answer."""
+
+    def measure():
+        before = contestant.cpu_ns()
+        result = bench.wrk(url, connections, seconds, load_core)
+        used = contestant.cpu_ns() - before
+        if result["errors"]:
+            sys.exit(f"{url}: {result['errors']} requests failed; the figures would mean nothing")
+        return {"cpu_us": used / 1000 / result["requests"], **result}
+
+    return measure
 
 
 def versions(names):

@@ -3,7 +3,6 @@
 Each takes a stage, the options and the run, and adds its raw figures, tables and charts to the run.
 """
 
-import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -17,21 +16,8 @@ CONNECTIONS = (1, 8, 64, 256)
 LATENCY_CONNECTIONS = (8, 64, 256)
 # The usual number of connections, and one at which large bodies keep both cores busy.
 SMALL_CONNECTIONS, BODY_CONNECTIONS = 64, 16
+LOOKS = (*contestants.ALL, contestants.TUNED_NGINX)
 BODIES = {"64 KiB": 65536, "1 MiB": 1048576}
-
-
-def closed_loop(contestant, url, connections, seconds, load_core=LOAD_CORE):
-    """A function that measures a contestant once under a load that waits for each answer."""
-
-    def measure():
-        before = contestant.cpu_ns()
-        result = bench.wrk(url, connections, seconds, load_core)
-        used = contestant.cpu_ns() - before
-        if result["errors"]:
-            sys.exit(f"{url}: {result['errors']} requests failed; the figures would mean nothing")
-        return {"cpu_us": used / 1000 / result["requests"], **result}
-
-    return measure
 
 
 def small(stage, options, run):
@@ -39,7 +25,9 @@ def small(stage, options, run):
     stage.replica(LOAD_CORE)
     started = {name: stage.start(name, PROXY_CORE) for name in options.contestants}
     cases = {
-        (name, replica, connections): closed_loop(at, at.url(replica), connections, options.seconds)
+        (name, replica, connections): contestants.closed_loop(
+            at, at.url(replica), connections, options.seconds, LOAD_CORE
+        )
         for name, at in started.items()
         for replica in contestants.REPLICAS
         for connections in CONNECTIONS
@@ -55,7 +43,7 @@ def small(stage, options, run):
         run.add_table(
             f"Small answers, {kind} replica: CPU per request",
             "12 bytes, one thread on one core.",
-            table(("proxy", "connections"), rows),
+            bench.cost_table(("proxy", "connections"), rows),
         )
         charts_of_small(replica, kind, list(started), results, run)
     run.add_results("small", results)
@@ -67,12 +55,12 @@ def charts_of_small(replica, kind, names, results, run):
     series = {name: [bench.extent(rounds, "cpu_us") for rounds in of[name]] for name in names}
     x_title, y_title = "keep-alive connections", "CPU per request"
     title = f"{y_title}, {kind} replica"
-    run.add_chart(f"small-{replica}", chart.lines(title, x_title, CONNECTIONS, "µs", series))
+    run.add_chart(f"small-{replica}", chart.lines(title, x_title, CONNECTIONS, "µs", series, LOOKS))
     series = {
         name: [bench.shares(rounds, floor, "cpu_us") for rounds, floor in zip(of[name], of["nginx"])]
         for name in names
     }
-    picture = chart.lines(f"{title}, beside nginx", x_title, CONNECTIONS, "× nginx", series)
+    picture = chart.lines(f"{title}, beside nginx", x_title, CONNECTIONS, "× nginx", series, LOOKS)
     run.add_chart(f"small-{replica}-ratio", picture)
 
 
@@ -82,7 +70,7 @@ def bodies(stage, options, run):
     stage.replica(LOAD_CORE, BODIES.values())
     started = {name: stage.start(name, PROXY_CORE) for name in [tuned, *options.contestants]}
     cases = {
-        (name, label): closed_loop(at, at.url("tcp", size), BODY_CONNECTIONS, options.seconds)
+        (name, label): contestants.closed_loop(at, at.url("tcp", size), BODY_CONNECTIONS, options.seconds, LOAD_CORE)
         for name, at in started.items()
         for label, size in BODIES.items()
     }
@@ -99,12 +87,13 @@ def bodies(stage, options, run):
         "Large answers: CPU per request and per KiB",
         f"TCP replica, {BODY_CONNECTIONS} connections, one thread on one core. `nginx` has the buffers that it comes "
         f"with, `{tuned}` larger ones (`{contestants.LARGE_BUFFERS}`).",
-        table(("proxy", "body"), rows, {"CPU ns/KiB": "cpu_ns_per_kib", f"ratio to {tuned}": "of_tuned"}),
+        bench.cost_table(("proxy", "body"), rows, {"CPU ns/KiB": "cpu_ns_per_kib", f"ratio to {tuned}": "of_tuned"}),
     )
     series = {
         name: [bench.extent(results[name, label], "cpu_ns_per_kib") for label in BODIES] for name in started
     }
-    run.add_chart("bodies", chart.bars("CPU per KiB of an answer", "size of the answer", list(BODIES), "ns", series))
+    picture = chart.bars("CPU per KiB of an answer", "size of the answer", list(BODIES), "ns", series, LOOKS)
+    run.add_chart("bodies", picture)
     run.add_results("bodies", results)
 
 
@@ -114,7 +103,7 @@ def threads(stage, options, run):
     stage.replica(None)
     started = {(name, count): stage.start(name, None, count) for name in names for count in (1, 2)}
     cases = {
-        case: closed_loop(at, at.url("tcp"), SMALL_CONNECTIONS, options.seconds, None)
+        case: contestants.closed_loop(at, at.url("tcp"), SMALL_CONNECTIONS, options.seconds, None)
         for case, at in started.items()
     }
     results = bench.interleaved(cases, options.rounds)
@@ -123,14 +112,14 @@ def threads(stage, options, run):
         "One thread and two",
         f"TCP replica, 12 bytes, {SMALL_CONNECTIONS} connections; proxy, load and replica share both cores. "
         "The ratio is to the same proxy with one thread.",
-        table(("proxy", "threads"), rows),
+        bench.cost_table(("proxy", "threads"), rows),
     )
     run.add_results("threads", results)
 
 
 def highest_rate(contestant, connections, options):
     """Requests a second that a contestant answers when asked without pause (median of three)."""
-    measure = closed_loop(contestant, contestant.url("tcp"), connections, options.seconds)
+    measure = contestants.closed_loop(contestant, contestant.url("tcp"), connections, options.seconds, LOAD_CORE)
     return bench.median([measure() for _ in range(3)], "per_second")
 
 
@@ -180,7 +169,7 @@ def latency(stage, options, run):
         "Latency at half of nginx's highest rate",
         "TCP replica, 12 bytes; requests come on a fixed schedule and count from the time at which they were "
         "due (paced.c). The last column is the load's own lateness, which is in the latencies.",
-        table(("proxy", "connections"), rows,
+        bench.cost_table(("proxy", "connections"), rows,
               {"p99.9 µs": "p999_us", "longest µs": "max_us", "load late, p99 µs": "late_p99_us"}),
     )
     series = {
@@ -188,26 +177,8 @@ def latency(stage, options, run):
         for name in names
     }
     title = "p99 at half of nginx's highest rate, open loop"
-    run.add_chart("latency", chart.lines(title, "keep-alive connections", LATENCY_CONNECTIONS, "µs", series))
+    run.add_chart("latency", chart.lines(title, "keep-alive connections", LATENCY_CONNECTIONS, "µs", series, LOOKS))
     run.add_results("latency", results)
-
-
-def table(keys, rows, more=None):
-    """Figures for people. `rows` maps the values of `keys` to the rounds and to those that the ratios
-    are to; `more` names further columns and their figures."""
-    more = more or {}
-    heads = [*keys, "CPU µs/request", "±", "ratio", "requests/s", "p50 µs", "p99 µs", "±", *more]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for values, (rounds, floor) in rows.items():
-        of = functools.partial(bench.median, rounds)
-        cells = [
-            *map(str, values), f"{of('cpu_us'):.2f}", f"{bench.spread(rounds, 'cpu_us'):.0%}",
-            f"{of('cpu_us') / bench.median(floor, 'cpu_us'):.2f}", f"{of('per_second'):,.0f}",
-            f"{of('p50_us'):,.0f}", f"{of('p99_us'):,.0f}", f"{bench.spread(rounds, 'p99_us'):.0%}",
-            *(f"{of(figure):.2f}" if of(figure) < 10 else f"{of(figure):,.0f}" for figure in more.values()),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 ALL = {"small": small, "bodies": bodies, "threads": threads, "latency": latency}
