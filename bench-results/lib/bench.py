@@ -190,6 +190,12 @@ def extent(results, key):
     return min(values), statistics.median(values), max(values)
 
 
+def quartiles(results, key):
+    """First quartile, middle and third quartile of one figure: for figures with a long tail."""
+    values = [result[key] for result in results]
+    return tuple(statistics.quantiles(values, n=4, method="inclusive")) if len(values) > 1 else (values[0],) * 3
+
+
 def shares(results, against, key):
     """The same of one figure as a share of another's, round by round."""
     values = [result[key] / other[key] for result, other in zip(results, against)]
@@ -263,7 +269,7 @@ def cost_table(keys, rows, more=None):
             *map(str, values), f"{of('cpu_us'):.2f}", f"{spread(rounds, 'cpu_us'):.0%}",
             f"{of('cpu_us') / median(floor, 'cpu_us'):.2f}", f"{of('per_second'):,.0f}",
             f"{of('p50_us'):,.0f}", f"{of('p99_us'):,.0f}", f"{spread(rounds, 'p99_us'):.0%}",
-            *(f"{of(figure):.2f}" if of(figure) < 10 else f"{of(figure):,.0f}" for figure in more.values()),
+            *(f"{of(figure):.2f}" if 0 < of(figure) < 10 else f"{of(figure):,.0f}" for figure in more.values()),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -276,6 +282,7 @@ class Run:
     def __init__(self, folder, part=""):
         self.folder, self.part = Path(folder), part
         self.text, self.charts, self.results = [], {}, {}
+        self.target = None
 
     def add_table(self, title, note, table):
         """A table under its title, with a sentence on how it was measured."""
@@ -292,16 +299,17 @@ class Run:
         self.results[section] = {" ".join(map(str, case)): rounds for case, rounds in results.items()}
 
     def write(self, about):
-        """Writes all of it."""
-        target = new_folder(self.folder, about["date"], self.part)
+        """Writes all that there is so far, so that a section that fails takes no other with it."""
+        if self.target is None:
+            self.target = new_folder(self.folder, about["date"], self.part)
         raw = {"about": about, "results": self.results}
-        (target / "raw.json").write_text(json.dumps(raw, indent=1) + "\n")
+        (self.target / "raw.json").write_text(json.dumps(raw, indent=1) + "\n")
         for name, svg in self.charts.items():
-            (target / f"{name}.svg").write_text(svg)
+            (self.target / f"{name}.svg").write_text(svg)
         head = (
             "Medians over the rounds, which ran in shuffled order; ± is half the range as a share of the median; "
             "a ratio is to nginx in the same row of conditions unless another is named.\n"
         )
         facts = "".join(f"- {key}: {value}\n" for key, value in about.items())
-        (target / "README.md").write_text("\n".join([head, *self.text, facts]))
-        print(f"written to {target}")
+        (self.target / "README.md").write_text("\n".join([head, *self.text, facts]))
+        print(f"written to {self.target}")

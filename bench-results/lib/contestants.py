@@ -147,8 +147,15 @@ class Stage:
             (bodies / str(size)).write_bytes(b"x" * size)
         tcp = bench.free_port()
         added = "".join(f"<$http_x_{field}>" for field in ADDED)
-        self._nginx("replica", REPLICA.format(dir=self.directory, tcp=tcp, added=added), core, 1, tcp)
+        body = REPLICA.format(dir=self.directory, tcp=tcp, added=added)
+        self.replica_end = contextlib.ExitStack()
+        self.stack.enter_context(self.replica_end)
+        self._nginx("replica", body, core, 1, tcp, self.replica_end)
         self.behind = Replica(tcp, f"{self.directory}/replica.sock")
+
+    def end_replica(self):
+        """Ends the replica, for another to take its port."""
+        self.replica_end.close()
 
     def start(self, name, core, threads=1):
         """Starts the contestant `name` with so many threads on a core (None: on all of them)."""
@@ -171,10 +178,10 @@ class Stage:
         body = NGINX.format(tcp=self.behind.tcp, unix=self.behind.unix, port=port, buffers=buffers)
         return Contestant(self._nginx(f"nginx-{self.started}", body, core, threads, port), port)
 
-    def _nginx(self, name, body, core, threads, port):
+    def _nginx(self, name, body, core, threads, port, stack=None):
         config = self.directory / f"{name}.conf"
         config.write_text(NGINX_FRAME.format(dir=self.directory, name=name, threads=threads, body=body))
-        master = self.run(["nginx", "-c", config], core, port)
+        master = self.run(["nginx", "-c", config], core, port, stack)
         return bench.wait_for(lambda: bench.children(master), threads)
 
     def _start_haproxy(self, _name, core, threads):
@@ -190,10 +197,10 @@ class Stage:
         replicas = f"127.0.0.1:{self.behind.tcp}", self.behind.unix
         return Contestant([self.run([binary, port, threads, *replicas], core, port)], port)
 
-    def run(self, command, core, port):
+    def run(self, command, core, port, stack=None):
         """Starts a program on a core, waits until it listens, and returns its pid."""
         quiet = {"stdout": bench.QUIET, "stderr": bench.QUIET}
-        process = self.stack.enter_context(bench.running(command, core, **quiet))
+        process = (stack or self.stack).enter_context(bench.running(command, core, **quiet))
         bench.wait_for_port(port)
         return process.pid
 

@@ -52,7 +52,7 @@ def main():
         print(f"== {name}", file=sys.stderr)
         with contestants.stage(binary) as stage:
             sections.ALL[name](stage, options, run)
-    run.write(about)
+        run.write(about)
 
 
 if __name__ == "__main__":
