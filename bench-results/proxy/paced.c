@@ -13,8 +13,9 @@
  * core they wait for each other's time slice, and a core that sleeps wakes late in a virtual machine: both
  * gave latencies of some milliseconds that were not the proxy's.
  *
- * Prints: counted answers, answers that were not 200, requests that went unanswered, p50 p99 p99.9 max of the
- * latency in µs, and the p99 of this program's own lateness in µs: from when a request was due and its connection free to its write, which is in the latency.
+ * Prints: counted answers, answers that were not 200, requests that went unanswered; p50 p99 p99.9 max of the
+ * latency in µs; the p99 of this program's own lateness in µs, from when a request was due and its connection
+ * free to its write, which is in the latency.
  * Answers must be short and have a Content-Length.
  */
 #define _GNU_SOURCE
