@@ -19,6 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import bench  # noqa: E402
+import contestants  # noqa: E402
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
@@ -104,7 +105,8 @@ def main():
         subprocess.run(["cc", "-O2", "-o", loop, HERE / "floor.c"], check=True)
         common = {"suppress_lock": "true", "exec_timeout": "0", "TMPDIR": directory}
         cases, idle = {"posix_spawn loop": floor(loop, options)}, {}
-        for name, driver in {"fwatchdog epoll": "epoll", "fwatchdog ring": "ring"}.items():
+        for driver in contestants.DRIVERS:
+            name = f"fwatchdog {driver}"
             pid, url = start(binary, options, stack, RINGWAY_DRIVER=driver, **common)
             cases[name] = watchdog(pid, url, options)
             idle[name] = bench.rss_kib(pid)

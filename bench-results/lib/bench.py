@@ -6,11 +6,13 @@ Ratios within one run are the result; absolute figures drift with the machine.
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
 import random
 import re
+import resource
 import shutil
 import socket
 import statistics
@@ -20,6 +22,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+QUIET = subprocess.DEVNULL
 
 
 def need(*programs):
@@ -29,12 +32,13 @@ def need(*programs):
         sys.exit(f"missing: {', '.join(missing)} (Debian: apt-get install {' '.join(missing)})")
 
 
-def release_binary(package, name):
-    """Builds a release binary of this tree and returns its path, as Cargo tells it."""
-    command = ["cargo", "build", "--release", "-p", package, "--bin", name]
-    done = subprocess.run(
-        [*command, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-    )
+def release_binary(package, name, workspace=ROOT):
+    """Builds a release binary of this tree and returns its path, as Cargo tells it. A workspace beside the
+    product's is built below the product's target directory, so that the tree stays clean."""
+    command = ["cargo", "build", "--release", "-p", package, "--bin", name, "--message-format=json"]
+    if workspace != ROOT:
+        command += ["--locked", "--manifest-path", workspace / "Cargo.toml", "--target-dir", ROOT / "target/peers"]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     for line in done.stdout.splitlines():
         message = json.loads(line)
         if message.get("executable") and message["target"]["name"] == name:
@@ -42,13 +46,10 @@ def release_binary(package, name):
     sys.exit(f"cargo has built no {name}")
 
 
-def cpu_ns(pid):
-    """CPU time that all threads of a process have used, in nanoseconds (Linux schedstat)."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total
+def cpu_ns(*pids):
+    """CPU time that all threads of these processes have used, those that have ended as well, in
+    nanoseconds: the process's CPU clock (clock_getcpuclockid(3), CPUCLOCK_SCHED)."""
+    return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in pids)
 
 
 def rss_kib(pid):
@@ -57,6 +58,17 @@ def rss_kib(pid):
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     return 0
+
+
+def wait_for(processes, count, seconds=20):
+    """Waits until `processes()` lists so many, and returns them."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = processes()
+        if len(found) == count:
+            return found
+        time.sleep(0.02)
+    sys.exit(f"not {count} processes after {seconds} s")
 
 
 def children(pid):
@@ -102,12 +114,12 @@ def running(command, core=None, **options):
             process.wait()
 
 
-def gateway(stack, binary, state_dir, driver, core, *statics):
-    """Starts a gateway with one thread on a core and returns its pid and port. Each of `statics` is
-    NAME=URL."""
+def gateway(stack, binary, state_dir, driver, core, *statics, threads=1):
+    """Starts a gateway on a core (None: on all of them) and returns its pid and port. Each of
+    `statics` is NAME=URL."""
     port = free_port()
     command = [
-        binary, "up", "--listen", f"127.0.0.1:{port}", "--threads", "1", "--driver", driver,
+        binary, "up", "--listen", f"127.0.0.1:{port}", "--threads", threads, "--driver", driver,
         "--state-dir", state_dir,
     ]
     for static in statics:
@@ -172,6 +184,30 @@ def spread(results, key):
     return (max(values) - min(values)) / 2 / middle if middle else 0.0
 
 
+def extent(results, key):
+    """Lowest, middle and highest of one figure over the rounds."""
+    values = [result[key] for result in results]
+    return min(values), statistics.median(values), max(values)
+
+
+def quartiles(results, key):
+    """First quartile, middle and third quartile of one figure: for figures with a long tail."""
+    values = [result[key] for result in results]
+    return tuple(statistics.quantiles(values, n=4, method="inclusive")) if len(values) > 1 else (values[0],) * 3
+
+
+def shares(results, against, key):
+    """The same of one figure as a share of another's, round by round."""
+    values = [result[key] / other[key] for result, other in zip(results, against)]
+    return min(values), statistics.median(values), max(values)
+
+
+def raise_file_limit():
+    """As many descriptors as the machine allows, for this program and what it starts."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def machine():
     """What the figures were measured on."""
     model = next(
@@ -201,11 +237,79 @@ def version(command):
     return (done.stdout + done.stderr).strip().splitlines()[0]
 
 
+def new_folder(folder, date, part=""):
+    """`folder/runs/DATE`, with the part and a number behind it where needed: no run overwrites another."""
+    name = "-".join(filter(None, [date, part]))
+    for ending in ("", *(f"-{number}" for number in range(2, 1000))):
+        target = Path(folder) / "runs" / (name + ending)
+        if not target.exists():
+            target.mkdir(parents=True)
+            return target
+    sys.exit(f"{folder} has too many runs of {date}")
+
+
 def write(folder, about, results, table):
-    """Writes raw figures and the table to `folder/runs/DATE/`."""
-    target = Path(folder) / "runs" / about["date"]
-    target.mkdir(parents=True, exist_ok=True)
+    """Writes raw figures and the table to a new folder."""
+    target = new_folder(folder, about["date"])
     (target / "raw.json").write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items())
     (target / "README.md").write_text(f"{table}\n{facts}\n")
     print(table)
+
+
+def cost_table(keys, rows, more=None):
+    """Figures for people. `rows` maps the values of `keys` to the rounds and to those that the ratios
+    are to; `more` names further columns and their figures."""
+    more = more or {}
+    heads = [*keys, "CPU µs/request", "±", "ratio", "requests/s", "p50 µs", "p99 µs", "±", *more]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for values, (rounds, floor) in rows.items():
+        of = functools.partial(median, rounds)
+        cells = [
+            *map(str, values), f"{of('cpu_us'):.2f}", f"{spread(rounds, 'cpu_us'):.0%}",
+            f"{of('cpu_us') / median(floor, 'cpu_us'):.2f}", f"{of('per_second'):,.0f}",
+            f"{of('p50_us'):,.0f}", f"{of('p99_us'):,.0f}", f"{spread(rounds, 'p99_us'):.0%}",
+            *(f"{of(figure):.2f}" if 0 < of(figure) < 10 else f"{of(figure):,.0f}" for figure in more.values()),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+class Run:
+    """What a run of several sections has to show: tables, charts, raw figures. It goes to a
+    new folder, which names the part when only a part was measured."""
+
+    def __init__(self, folder, part=""):
+        self.folder, self.part = Path(folder), part
+        self.text, self.charts, self.results = [], {}, {}
+        self.target = None
+
+    def add_table(self, title, note, table):
+        """A table under its title, with a sentence on how it was measured."""
+        self.text.append(f"## {title}\n\n{note}\n\n{table}")
+        print(self.text[-1])
+
+    def add_chart(self, name, svg):
+        """A chart, shown below the table that was added last."""
+        self.charts[name] = svg
+        self.text.append(f"![{name}]({name}.svg)\n")
+
+    def add_results(self, section, results):
+        """Raw figures; a case is named by its parts."""
+        self.results[section] = {" ".join(map(str, case)): rounds for case, rounds in results.items()}
+
+    def write(self, about):
+        """Writes all that there is so far, so that a section that fails takes no other with it."""
+        if self.target is None:
+            self.target = new_folder(self.folder, about["date"], self.part)
+        raw = {"about": about, "results": self.results}
+        (self.target / "raw.json").write_text(json.dumps(raw, indent=1) + "\n")
+        for name, svg in self.charts.items():
+            (self.target / f"{name}.svg").write_text(svg)
+        head = (
+            "Medians over the rounds, which ran in shuffled order; ± is half the range as a share of the median; "
+            "a ratio is to nginx in the same row of conditions unless another is named.\n"
+        )
+        facts = "".join(f"- {key}: {value}\n" for key, value in about.items())
+        (self.target / "README.md").write_text("\n".join([head, *self.text, facts]))
+        print(f"written to {self.target}")

@@ -11,7 +11,6 @@ header limit is there for comparison.
 
 import argparse
 import contextlib
-import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import bench  # noqa: E402
+import contestants  # noqa: E402
 
 PROXY_CORE, LOAD_CORE = 0, 1
 # The gateway's default.
@@ -105,7 +105,7 @@ def table(results, options):
         "| proxy | p50 µs alone | with slow | p99 µs alone | ± | with slow | ± | p99 changes by |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for proxy in ("nginx", "ringway ring", "ringway epoll"):
+    for proxy in ("nginx", *contestants.GATEWAYS):
         alone, slowed = results[f"{proxy} alone"], results[f"{proxy} slowed"]
         p99, p99_slowed = (bench.median(rounds, "p99_us") for rounds in (alone, slowed))
         lines.append(
@@ -128,8 +128,7 @@ def main():
     bench.need("nginx", "cc", "taskset")
     binary = bench.release_binary("ringway", "ringway")
     # For all that is started here: every slow client is a descriptor at both ends.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    bench.raise_file_limit()
 
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         clients = Path(directory) / "clients"
@@ -139,7 +138,7 @@ def main():
         ports = {"nginx": bench.free_port()}
         proxy = PROXY.format(replica=replica, port=ports["nginx"])
         nginx(directory, "proxy", proxy, PROXY_CORE, stack)
-        for driver in ("ring", "epoll"):
+        for driver in contestants.DRIVERS:
             _, ports[f"ringway {driver}"] = bench.gateway(
                 stack, binary, Path(directory) / driver, driver, PROXY_CORE, f"tcp=http://127.0.0.1:{replica}"
             )

@@ -20,6 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 import bench  # noqa: E402
+import contestants  # noqa: E402
 
 PROXY_CORE, ENDS_CORE = 0, 1
 STREAMS = (1, 16)
@@ -67,7 +68,7 @@ def table(results, options):
         "|---|---|---|---|---|---|",
     ]
     for streams in STREAMS:
-        for through in ("direct", "nginx", "ringway ring", "ringway epoll"):
+        for through in ("direct", "nginx", *contestants.GATEWAYS):
             rounds = results[f"{through} {streams}"]
             lines.append(
                 f"| {streams} | {through} | {bench.median(rounds, 'p50_us'):.0f} "
@@ -96,7 +97,7 @@ def main():
         config = Path(directory) / "nginx.conf"
         config.write_text(NGINX.format(dir=directory, function=function, port=ports["nginx"]))
         stack.enter_context(bench.running(["nginx", "-c", config], PROXY_CORE))
-        for driver in ("ring", "epoll"):
+        for driver in contestants.DRIVERS:
             _, ports[f"ringway {driver}"] = bench.gateway(
                 stack, binary, Path(directory) / driver, driver, PROXY_CORE, f"f=http://127.0.0.1:{function}"
             )

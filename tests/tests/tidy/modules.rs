@@ -42,6 +42,8 @@ fn is_target(path: &str) -> bool {
             // A package in a package, with targets named in its manifest.
             | ["tests", "fuzz", "src", "lib.rs"]
             | ["tests", "fuzz", "fuzz_targets", _]
+            // What the product is measured against.
+            | ["bench-results", .., "src", "main.rs"]
     )
 }
 
