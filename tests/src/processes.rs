@@ -60,6 +60,18 @@ pub fn descriptors(pid: i32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
+/// The names of a process's threads.
+#[must_use]
+pub fn threads(pid: i32) -> Vec<String> {
+    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    folder
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .map(|name| name.trim_end().to_owned())
+        .collect()
+}
+
 /// The words of a command line, joined by spaces.
 #[must_use]
 pub fn command_line(pid: i32) -> String {

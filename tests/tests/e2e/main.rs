@@ -21,6 +21,7 @@
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `watchdog`: statuses and limits of a process per request.
+//! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
 #![forbid(unsafe_code)]
@@ -47,6 +48,7 @@ mod messages;
 mod metrics;
 mod paths;
 mod refusals;
+mod refused;
 mod routing;
 mod streaming;
 mod takeover;
