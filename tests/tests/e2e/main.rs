@@ -13,6 +13,8 @@
 //! - `streaming`: bodies that flow, at the pace of the slower side, nothing held back.
 //! - `messages`: trailers, chunk extensions, early answers, half-closed clients.
 //! - `websocket`, `curl`: clients that others have written.
+//! - `churn`: connections that come and go in every way; nothing is mixed up, nothing is left.
+//! - `storms`: thousands at once, and too few descriptors.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
 //! - `takeover`: one gateway replaced by another on the same port, under load.
@@ -32,6 +34,7 @@
 
 mod api;
 mod bodies;
+mod churn;
 mod cli;
 mod concurrency;
 mod curl;
@@ -50,6 +53,7 @@ mod paths;
 mod refusals;
 mod refused;
 mod routing;
+mod storms;
 mod streaming;
 mod takeover;
 mod update;

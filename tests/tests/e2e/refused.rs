@@ -9,6 +9,22 @@ use std::{fs::File, net::TcpListener, process::Stdio, sync::OnceLock};
 
 use tests::{Builder, Confinement, Connection, Driver, Gateway, Upstream, eventually, processes};
 
+/// Makes a test of each, where io_uring is there to be refused and the others are not left out.
+macro_rules! where_it_can_be_refused {
+    ($($name:ident)*) => {
+        mod ring { $(#[test] fn $name() { tests::Driver::RING.run(super::$name); })* }
+    };
+}
+
+where_it_can_be_refused! {
+    epoll_serves_where_io_uring_is_refused_and_says_why
+    a_driver_that_was_asked_for_and_is_refused_ends_the_start
+    with_little_lockable_memory_rings_are_small
+    workers_that_cannot_all_have_a_ring_all_run
+    thirty_restarts_in_a_row_with_little_lockable_memory_all_start
+    a_watchdog_falls_back_too_and_says_why
+}
+
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn confinement() -> Confinement {
@@ -70,8 +86,7 @@ fn assert_tells(gateway: &Gateway, driver: &str, refused: &str) {
 /// Goal: whatever refuses io_uring, requests are served, and the cause and its cure are told.
 /// Steps, for each refusal: start with the choice left to the gateway; call a server and a process;
 /// look at the log, `/metrics` and `/system/info`.
-#[test]
-fn epoll_serves_where_io_uring_is_refused_and_says_why() {
+fn epoll_serves_where_io_uring_is_refused_and_says_why(_: Driver) {
     let upstream = Upstream::answering(OK);
     let plain = confinement;
     for (confinement, refused, cause, cure) in [
@@ -126,8 +141,7 @@ fn epoll_serves_where_io_uring_is_refused_and_says_why() {
 }
 
 /// Goal: who asks for io_uring gets it or an error, not something else.
-#[test]
-fn a_driver_that_was_asked_for_and_is_refused_ends_the_start() {
+fn a_driver_that_was_asked_for_and_is_refused_ends_the_start(_: Driver) {
     let upstream = Upstream::answering(OK);
     for driver in ["ring", "io_uring", "monoio-uring"] {
         for (confinement, cause) in [
@@ -150,8 +164,7 @@ fn a_driver_that_was_asked_for_and_is_refused_ends_the_start() {
 
 /// Goal: memory that is enough for rings, but not for the usual ones, is made do with, also where
 /// io_uring was asked for.
-#[test]
-fn with_little_lockable_memory_rings_are_small() {
+fn with_little_lockable_memory_rings_are_small(_: Driver) {
     if !rings_are_counted() {
         return;
     }
@@ -170,8 +183,7 @@ fn with_little_lockable_memory_rings_are_small() {
 
 /// Goal: workers whose rings do not all fit all run, on something else.
 /// Steps: 64 KiB are enough for the rings of some of eight workers; all of them accept.
-#[test]
-fn workers_that_cannot_all_have_a_ring_all_run() {
+fn workers_that_cannot_all_have_a_ring_all_run(_: Driver) {
     let upstream = Upstream::answering(OK);
     let confinement = confinement().locking_at_most(64 * 1024);
     let gateway = builder(confinement, &upstream).threads(8).start();
@@ -193,11 +205,9 @@ fn workers_that_cannot_all_have_a_ring_all_run() {
 /// Goal: memory of rings that come and go never keeps a gateway from starting, though the kernel
 /// gives it back late.
 /// Steps: under `ulimit -l 64`, start, serve, and kill, thirty times without a pause.
-#[test]
-fn thirty_restarts_in_a_row_with_little_lockable_memory_all_start() {
+fn thirty_restarts_in_a_row_with_little_lockable_memory_all_start(_: Driver) {
     let upstream = Upstream::answering(OK);
     let builder = builder(confinement().locking_at_most(64 * 1024), &upstream);
-    let mut with_rings = 0;
     for _ in 0..30 {
         let gateway = builder.start();
         assert_eq!(gateway.call("f", b"").text(), "ok");
@@ -206,16 +216,13 @@ fn thirty_restarts_in_a_row_with_little_lockable_memory_all_start() {
         let line = line.unwrap_or_else(|| panic!("it does not say so: {log}"));
         // Either is in order, as long as it is said.
         assert!(!rings_are_counted() || line.contains("ulimit -l"), "{line}");
-        with_rings += usize::from(line.contains("driver=ring"));
         gateway.kill();
     }
-    println!("{with_rings} of 30 had rings");
 }
 
 /// Goal: the watchdog, when it may choose, falls back as the gateway does; when it may not, it says
 /// why it cannot.
-#[test]
-fn a_watchdog_falls_back_too_and_says_why() {
+fn a_watchdog_falls_back_too_and_says_why(_: Driver) {
     let folder = tempfile::tempdir().unwrap();
     for (driver, confinement, word) in [
         ("auto", confinement().refusing_setup("EPERM"), Some("epoll")),
