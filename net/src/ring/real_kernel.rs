@@ -170,6 +170,59 @@ fn a_crowd_that_times_out_in_one_instant_is_let_go() {
     });
 }
 
+/// Goal: a send that is given up while it is under way never sends what its buffer holds later.
+/// Steps: 64 clients do not read; each is sent more than the kernel takes, until a limit ends that
+/// send; the buffers that come free are filled with something else, again and again; then the clients
+/// read to the end, and each finds nothing but its own bytes.
+#[test]
+fn a_send_that_is_given_up_sends_nothing_of_what_comes_after_it() {
+    const CLIENTS: u8 = 64;
+    const FOREIGN: u8 = 0xff;
+    on_ring(Size::SMALL, async {
+        let (listener, address) = listen();
+        let (ringer, bell) = bell().unwrap();
+        let (given_up, all_given_up) = mpsc::channel();
+        let clients = thread::spawn(move || {
+            let clients: Vec<_> = (0..CLIENTS).map(|_| connect(address)).collect();
+            all_given_up.recv().ok();
+            for mut client in clients {
+                let mut all = Vec::new();
+                client.read_to_end(&mut all).unwrap();
+                assert!(!all.is_empty());
+                assert!(all.iter().all(|byte| *byte == all[0] && *byte != FOREIGN));
+            }
+            ringer.ring();
+        });
+        let chunk = |byte| Chunk::copied(&[byte; crate::CHUNK_BYTES]);
+        let left = Rc::new(Cell::new(CLIENTS));
+        let done = Rc::new(crate::Waiters::default());
+        for number in 0..CLIENTS {
+            let (mut stream, _peer) = listener.accept().await.unwrap();
+            let (left, done) = (Rc::clone(&left), Rc::clone(&done));
+            crate::ring::spawn(async move {
+                let endless = async { while stream.sender.send(chunk(number)).await.is_ok() {} };
+                // Long after the socket is full.
+                race(endless, sleep(Duration::from_millis(300))).await;
+                drop(stream);
+                left.set(left.get() - 1);
+                done.wake_all();
+            });
+        }
+        done.until(|| left.get() == 0).await;
+        for _ in 0..10 {
+            let foreign: Vec<_> = (0..500).map(|_| chunk(FOREIGN)).collect();
+            sleep(Duration::from_millis(1)).await;
+            drop(foreign);
+        }
+        given_up.send(()).ok();
+        let foreign: Vec<_> = (0..500).map(|_| chunk(FOREIGN)).collect();
+        race(bell.listen(|| ()), sleep(DEADLINE)).await;
+        drop(foreign);
+        assert!(clients.is_finished(), "some saw no end");
+        clients.join().unwrap();
+    });
+}
+
 /// The sum over everything that was received, and how much that was.
 async fn sum_up(mut stream: Stream) {
     let mut hasher = DefaultHasher::new();
