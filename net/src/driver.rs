@@ -12,6 +12,7 @@ use std::{fmt, io, str::FromStr};
 use crate::{
     refusal::{self, Cause, Refused},
     ring::{Refusal, Size, probe},
+    runtime::patiently,
 };
 
 /// What the user asked for.
@@ -118,7 +119,8 @@ impl Driver {
         if kind == DriverKind::Epoll {
             return Ok(driver);
         }
-        match probe(Size::SMALL) {
+        let is_short = |refusal: &Refusal| matches!(refusal, Refusal::Kernel(error) if error.raw_os_error() == Some(libc::ENOMEM));
+        match patiently(|| probe(Size::SMALL), is_short) {
             Ok(()) => Ok(driver),
             Err(Refusal::Kernel(error)) => driver.without_ring(&refusal::explain(&error)),
             Err(Refusal::Lacks(name)) => driver.without_ring(&refusal::lacking(name)),

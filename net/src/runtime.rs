@@ -8,8 +8,8 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 
 use crate::{Driver, DriverKind, SelectError, ring, timer};
 
-/// How often a small ring is tried when there is no memory for it.
-const TRIES: u32 = 20;
+/// How often a ring is tried when there is no memory for it.
+const TRIES: u32 = 10;
 
 /// The pause between two tries. The kernel gives a ring's memory back some milliseconds after it
 /// was closed, that of a process that has ended included.
@@ -38,26 +38,15 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    /// Makes the executor for this thread. A small ring is waited for up to 200 ms where memory
-    /// is short, since that of rings that were closed comes back late.
+    /// Makes the executor for this thread. Where memory is short a ring is waited for up to 100 ms,
+    /// since that of rings that were closed comes back late.
     ///
     /// # Errors
     /// What io_uring_setup(2) or epoll_create(2) answered: no memory or no descriptors left.
     /// [`Driver::after`] says what is left then.
     pub fn new(driver: &Driver) -> io::Result<Self> {
-        let mut tries = match driver.size() == ring::Size::SMALL {
-            true => TRIES,
-            false => 1,
-        };
-        loop {
-            tries -= 1;
-            match Self::try_new(driver) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && tries > 0 => {
-                    thread::park_timeout(BETWEEN_TRIES);
-                }
-                result => return result,
-            }
-        }
+        let is_short = |error: &io::Error| error.raw_os_error() == Some(libc::ENOMEM);
+        patiently(|| Self::try_new(driver), is_short)
     }
 
     /// Makes the executor for this thread on `driver`, or on what is left of it where that cannot
@@ -104,6 +93,20 @@ impl Runtime {
             Inner::Epoll(runtime) => runtime.block_on(main),
         }
     }
+}
+
+/// Tries again a few times where memory is short.
+pub(crate) fn patiently<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_short: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(error) if is_short(&error) => thread::park_timeout(BETWEEN_TRIES),
+            result => return result,
+        }
+    }
+    attempt()
 }
 
 /// Starts a task on this thread's executor.

@@ -61,6 +61,12 @@ impl Confinement {
         self.word(format!("register={errno}"))
     }
 
+    /// io_uring_enter(2) answers with this errno, by its name.
+    #[must_use]
+    pub fn refusing_enter(self, errno: &str) -> Self {
+        self.word(format!("enter={errno}"))
+    }
+
     /// No more than this may be locked in memory. Who is root becomes somebody else, for whom the
     /// limit counts.
     #[must_use]
@@ -134,6 +140,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         match word.split_once('=') {
             Some(("setup", errno)) => filters.push(filter(libc::SYS_io_uring_setup, errno)),
             Some(("register", errno)) => filters.push(filter(libc::SYS_io_uring_register, errno)),
+            Some(("enter", errno)) => filters.push(filter(libc::SYS_io_uring_enter, errno)),
             Some(("memlock", bytes)) => limit(Resource::RLIMIT_MEMLOCK, bytes),
             Some(("nofile", count)) => limit(Resource::RLIMIT_NOFILE, count),
             Some(("user", id)) => user = Some(id.parse().unwrap()),

@@ -39,6 +39,8 @@ const OPERATIONS: [(&str, u8); 5] = [
 /// [`Refusal`].
 pub(crate) fn probe(size: Size) -> Result<(), Refusal> {
     let uring = Uring::new(size)?;
+    // With nothing to submit: a filter may let a ring be made and refuse its use.
+    uring.submitter().submit()?;
     let mut probe = Probe::new();
     uring.submitter().register_probe(&mut probe)?;
     match missing(&probe) {

@@ -4,11 +4,12 @@
 
 use std::{
     io::Write,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use tests::{
     Builder, Connection, Driver, Gateway, Upstream, eventually, hold_for, http::request_bytes,
     processes, under_each_driver,
@@ -16,6 +17,7 @@ use tests::{
 
 under_each_driver! {
     whoever_comes_and_goes_gets_his_own_answer_and_no_other
+    updates_under_churn_leave_no_descriptor
     an_upstream_that_is_too_slow_is_left_and_everybody_sees_the_end
     a_head_that_races_its_limit_is_answered_whole_or_not_at_all
     resets_in_the_middle_of_everything_leave_nothing
@@ -121,6 +123,48 @@ fn churn(gateway: &Gateway, number: usize, random: &mut fastrand::Rng) {
             }
         }
     }
+}
+
+/// Goal: routes that change while connections come and go leave nothing behind.
+/// Steps: a function is updated ten times while clients connect, call, and reset; at the end as many
+/// descriptors are open as before.
+fn updates_under_churn_leave_no_descriptor(driver: Driver) {
+    let upstream = echo();
+    let gateway = Builder::new(driver).serving("f", &upstream).start();
+    gateway.deploy("cat", "cat");
+    assert_eq!(gateway.call("cat", b"x").text(), "x");
+    let before = processes::descriptors(gateway.pid()).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for client in 0..4 {
+            let (gateway, is_over) = (&gateway, &is_over);
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(client);
+                for number in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    churn(gateway, number, &mut random);
+                    let mut leaving = gateway.connect();
+                    leaving.send(request_bytes("POST", "/function/cat", "", b"x"));
+                    leaving.reset();
+                    assert_eq!(gateway.call("cat", b"x").text(), "x");
+                }
+            });
+        }
+        for version in 0..10 {
+            let body = json!({
+                "service": "cat", "envProcess": "cat", "envVars": { "V": version.to_string() },
+            });
+            let answer = gateway.api("PUT", "/system/functions", &body);
+            assert_eq!(answer.status(), 202, "{}", answer.text());
+            eventually("the new version is there", || {
+                (gateway.available("cat") == 1).then_some(())
+            });
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    until_nothing_is_left(&gateway, before);
 }
 
 /// Goal: closing a connection with a receive under way ends it: both ends see it, and nothing

@@ -121,6 +121,12 @@ fn epoll_serves_where_io_uring_is_refused_and_says_why(_: Driver) {
             "seccomp profile",
         ),
         (
+            plain().refusing_enter("EPERM"),
+            "seccomp",
+            "a seccomp filter forbids it",
+            "seccomp profile",
+        ),
+        (
             plain().locking_at_most(0),
             "locked_memory",
             "not enough memory may be locked (the limit is 0 KiB",
