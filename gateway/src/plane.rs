@@ -9,7 +9,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use net::{Driver, Ringer};
+use net::{Driver, Ringer, Runtime, SelectError};
 use socket2::Socket;
 
 use crate::{
@@ -56,6 +56,9 @@ pub enum StartError {
     /// No thread or descriptor is left.
     #[error("cannot start a worker: {0}")]
     Worker(#[from] io::Error),
+    /// The driver that was asked for is refused.
+    #[error(transparent)]
+    Driver(#[from] SelectError),
 }
 
 /// Listening sockets, a set for each core.
@@ -128,34 +131,116 @@ impl Listeners {
     }
 }
 
-/// Starts a worker per core. When this returns, every one has its runtime and accepts
-/// connections.
+/// A thread for each worker, with its runtime, before there is anything to serve. A ring is made by
+/// the thread that uses it, and takes memory of which there may be too little for all: who cannot
+/// have one is to be known before clients can come. Dropping the crew ends it.
+#[derive(Debug)]
+pub struct Crew {
+    driver: Driver,
+    hands: Vec<Hand>,
+}
+
+/// One worker's thread, and where it hears what to do.
+#[derive(Debug)]
+struct Hand {
+    thread: JoinHandle<()>,
+    work: mpsc::Sender<Setup>,
+}
+
+impl Crew {
+    /// Makes a runtime for each of `count` workers, on `driver` or on what is left of it
+    /// ([`Driver::after`]): the same for all of them.
+    ///
+    /// # Errors
+    /// When no thread can be started, or no runtime made, or only on what was not asked for.
+    pub fn new(count: usize, mut driver: Driver) -> Result<Self, StartError> {
+        loop {
+            let mut hands = Vec::new();
+            let (made, outcomes) = mpsc::channel();
+            for core in 0..count {
+                hands.push(Hand::new(core, driver.clone(), made.clone())?);
+            }
+            drop(made);
+            // One that panicked has not told anything.
+            let outcomes: io::Result<Vec<()>> = outcomes.iter().collect();
+            match outcomes {
+                Ok(_) => return Ok(Self { driver, hands }),
+                Err(error) => {
+                    hands.into_iter().for_each(Hand::dismiss);
+                    driver = driver.after(error)?;
+                }
+            }
+        }
+    }
+
+    /// What all of them run on, and why.
+    #[must_use]
+    pub fn driver(&self) -> &Driver {
+        &self.driver
+    }
+}
+
+impl Hand {
+    fn new(core: usize, driver: Driver, made: mpsc::Sender<io::Result<()>>) -> io::Result<Self> {
+        let (work, setup) = mpsc::channel();
+        let thread = Builder::new().name(format!("worker-{core}"));
+        let thread = thread.spawn(move || match Runtime::new(&driver) {
+            Ok(runtime) => {
+                made.send(Ok(())).ok();
+                drop(made);
+                // No word at all: the gateway does not start, or another driver is tried.
+                if let Ok(setup) = setup.recv() {
+                    worker::run(runtime, setup);
+                }
+            }
+            Err(error) => drop(made.send(Err(error))),
+        })?;
+        Ok(Self { thread, work })
+    }
+
+    /// Ends it before it had anything to do, so that its ring is closed.
+    fn dismiss(self) {
+        drop(self.work);
+        // A panic has been told by the thread itself.
+        self.thread.join().ok();
+    }
+}
+
+/// Gives each of the crew its listeners. When this returns, every one accepts connections.
 ///
 /// # Errors
-/// When a thread cannot be started, or a worker cannot make its runtime (a ring needs lockable
-/// memory). Those that could start have been told to leave.
+/// When descriptors have run out. Those that could start have been told to leave.
+///
+/// # Panics
+/// When the crew is not as many as the listeners were bound for.
 pub fn start(
     listeners: Listeners,
-    driver: &Driver,
+    crew: Crew,
     limits: &Limits,
     shared: &Arc<Shared>,
 ) -> Result<DataPlane, StartError> {
+    assert_eq!(
+        listeners.per_core.len(),
+        crew.hands.len(),
+        "a worker for each"
+    );
     let mut ringers = Vec::new();
     let mut threads = Vec::new();
     let (started, outcomes) = mpsc::channel();
-    for (core, listeners) in listeners.per_core.into_iter().enumerate() {
+    let pairs = listeners.per_core.into_iter().zip(crew.hands);
+    for (core, (listeners, hand)) in pairs.enumerate() {
         let (ringer, bell) = net::bell()?;
         let setup = Setup {
             core,
-            driver: driver.clone(),
             listeners,
             bell,
             shared: Arc::clone(shared),
             limits: limits.clone(),
             started: started.clone(),
         };
-        let thread = Builder::new().name(format!("worker-{core}"));
-        threads.push(thread.spawn(|| worker::run(setup))?);
+        // One that has panicked does not tell that it has started.
+        hand.work.send(setup).ok();
+        threads.push(hand.thread);
         ringers.push(ringer);
     }
     drop(started);

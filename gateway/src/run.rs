@@ -1,6 +1,7 @@
 //! A whole gateway, from its settings to its orderly end.
 //!
-//! The order matters: the address is taken first, since that is what fails most; then the control
+//! The order matters: each worker gets its runtime first, so that it is known what all run on; then
+//! the address is taken, since that is what fails most; then the control
 //! plane brings back what was deployed; only then do the workers accept, so that the first request
 //! finds its function. Last, the listening sockets are offered to whatever gateway may come to
 //! replace this one. On the way out the workers finish their requests before replicas end.
@@ -11,13 +12,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use net::{Driver, DriverChoice, DriverKind, SelectError};
+use net::{Driver, SelectError};
 
 use crate::{
     Config,
     control::{self, ControlError, Options, Termination},
     handover::{self, Withdrawal},
-    plane::{self, Bells, Listeners, StartError},
+    plane::{self, Bells, Crew, Listeners, StartError},
     shared::Shared,
 };
 
@@ -56,28 +57,8 @@ pub struct Ready<'a> {
 /// [`RunError`] says what is in the way.
 pub fn run(config: &Config, mut on_ready: impl FnMut(&Ready<'_>)) -> Result<(), RunError> {
     raise_descriptor_limit();
-    let driver = Driver::select(config.driver)?;
-    match run_on(&driver, config, &mut on_ready) {
-        // The probe could make a ring, but the workers could not make all of theirs: lockable
-        // memory of rings that were closed a moment ago comes back late.
-        Err(RunError::Plane(StartError::Worker(error)))
-            if config.driver == DriverChoice::Auto && driver.kind == DriverKind::Ring =>
-        {
-            let driver = Driver {
-                kind: DriverKind::Epoll,
-                reason: format!("io_uring cannot be used: a worker could not start on it: {error}"),
-            };
-            run_on(&driver, config, &mut on_ready)
-        }
-        other => other,
-    }
-}
-
-fn run_on(
-    driver: &Driver,
-    config: &Config,
-    on_ready: &mut impl FnMut(&Ready<'_>),
-) -> Result<(), RunError> {
+    let crew = Crew::new(config.threads, Driver::select(config.driver)?)?;
+    let driver = crew.driver().clone();
     tracing::info!(driver = %driver.kind, reason = driver.reason, "the data plane has a driver");
     let prepared = control::prepare(config)?;
     let mut listeners = Listeners::bind(&config.listen, config.threads, config.take_over)?;
@@ -95,7 +76,7 @@ fn run_on(
         )),
     };
     let control = prepared.start(Arc::clone(&shared), options)?;
-    let plane = match plane::start(listeners, driver, &config.limits, &shared) {
+    let plane = match plane::start(listeners, crew, &config.limits, &shared) {
         Ok(plane) => plane,
         Err(error) => {
             control.shutdown();
@@ -111,7 +92,7 @@ fn run_on(
     }
     on_ready(&Ready {
         addresses: plane.addresses(),
-        driver,
+        driver: &driver,
         state_dir: &config.state_dir,
     });
     let ended = plane.join().map_err(RunError::Broken);

@@ -2,15 +2,18 @@
 //!
 //! What it does not do: move a task to another thread, or know what the tasks are for.
 
-use std::{future::Future, io};
+use std::{future::Future, io, thread, time::Duration};
 
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder, time::TimeDriver};
 
-use crate::{
-    Driver, DriverKind,
-    driver::{RING_ENTRIES, ring_builder},
-    ring, timer,
-};
+use crate::{Driver, DriverKind, SelectError, ring, timer};
+
+/// How often a ring is tried when there is no memory for it.
+const TRIES: u32 = 10;
+
+/// The pause between two tries. The kernel gives a ring's memory back some milliseconds after it
+/// was closed, that of a process that has ended included.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// The executor and its driver. Make it on the thread that runs it: the ring has one issuer.
 pub struct Runtime {
@@ -35,17 +38,39 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Runtime {
-    /// Makes the executor for this thread.
+    /// Makes the executor for this thread. Where memory is short a ring is waited for up to 100 ms,
+    /// since that of rings that were closed comes back late.
     ///
     /// # Errors
     /// What io_uring_setup(2) or epoll_create(2) answered: no memory or no descriptors left.
+    /// [`Driver::after`] says what is left then.
     pub fn new(driver: &Driver) -> io::Result<Self> {
+        let is_short = |error: &io::Error| error.raw_os_error() == Some(libc::ENOMEM);
+        patiently(|| Self::try_new(driver), is_short)
+    }
+
+    /// Makes the executor for this thread on `driver`, or on what is left of it where that cannot
+    /// be made; says which. For a program of one thread: several are to agree.
+    ///
+    /// # Errors
+    /// When none can be made, or only on what was not asked for.
+    pub fn on_any(mut driver: Driver) -> Result<(Self, Driver), SelectError> {
+        loop {
+            match Self::new(&driver) {
+                Ok(runtime) => return Ok((runtime, driver)),
+                Err(error) => driver = driver.after(error)?,
+            }
+        }
+    }
+
+    fn try_new(driver: &Driver) -> io::Result<Self> {
+        let size = driver.size();
         let inner = match driver.kind {
-            DriverKind::Ring => Inner::Ring(ring::RingRuntime::new()?),
+            DriverKind::Ring => Inner::Ring(ring::RingRuntime::of_size(size)?),
             DriverKind::MonoioUring => Inner::MonoioUring(
                 RuntimeBuilder::<TimeDriver<IoUringDriver>>::new()
-                    .uring_builder(ring_builder())
-                    .with_entries(RING_ENTRIES)
+                    .uring_builder(driver.monoio_ring())
+                    .with_entries(size.entries)
                     .build()?,
             ),
             DriverKind::Epoll => {
@@ -68,6 +93,20 @@ impl Runtime {
             Inner::Epoll(runtime) => runtime.block_on(main),
         }
     }
+}
+
+/// Tries again a few times where memory is short.
+pub(crate) fn patiently<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_short: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(error) if is_short(&error) => thread::park_timeout(BETWEEN_TRIES),
+            result => return result,
+        }
+    }
+    attempt()
 }
 
 /// Starts a task on this thread's executor.

@@ -20,7 +20,7 @@ const CRATES: [&str; 7] = [
 /// The path of `ringway`, built if need be.
 ///
 /// `RINGWAY_TEST_BIN_DIR` names a folder with other binaries, a release build, say.
-pub(crate) fn ringway() -> &'static Path {
+pub fn ringway() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os("RINGWAY_TEST_BIN_DIR") {
         Some(folder) => Path::new(&folder).join("ringway"),

@@ -4,9 +4,10 @@
 //! It shares no code with the product. A client that used `wire` would repeat its mistakes and call
 //! them right, so [`http`] is a small reader of its own, over plain blocking sockets.
 //!
-//! Reading order: [`Gateway`] is a running gateway on a state directory of its own, [`Connection`]
+//! Reading order: [`Builder`] is a gateway to be started, [`Gateway`] one that runs on a state directory of its own, [`Connection`]
 //! a client, [`Upstream`] a server behind `--static` whose every move the test decides,
-//! [`Cli`] the command line as a person uses it; [`function`] is a function with its own HTTP server; [`eventually`] waits for a condition, never for a
+//! [`Cli`] the command line as a person uses it; [`function`] is a function with its own HTTP server;
+//! [`Confinement`] takes from a program what a container or an old kernel would not give it; [`eventually`] waits for a condition, never for a
 //! time; [`processes`] tells who is alive and what they hold.
 //!
 //! What it does not do: judge. Assertions are in `tests/e2e`; the only ones here are of the
@@ -21,6 +22,8 @@
 )]
 
 mod binaries;
+mod builder;
+pub mod confine;
 mod driver;
 mod gateway;
 pub mod metrics;
@@ -32,9 +35,12 @@ pub mod http;
 pub mod processes;
 mod upstream;
 
+pub use binaries::ringway;
+pub use builder::Builder;
 pub use cli::{Cli, Finished};
+pub use confine::Confinement;
 pub use driver::Driver;
-pub use gateway::{Builder, Gateway};
+pub use gateway::Gateway;
 pub use http::{Connection, Response};
 pub use time::{DEADLINE, eventually, hold_for};
 pub use upstream::{Peer, Seen, Upstream};

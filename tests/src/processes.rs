@@ -1,6 +1,6 @@
 //! Who is alive, what they use and what they hold, as /proc tells it.
 
-use std::{fs, io, os::unix::ffi::OsStrExt, path::Path};
+use std::{collections::HashSet, fs, io, os::unix::ffi::OsStrExt, path::Path};
 
 /// Processes that were started for the gateway on `state_dir`, however far removed: each has the
 /// directory in its environment, since its `TMPDIR` is there. Zombies count too.
@@ -58,6 +58,44 @@ fn status_bytes(pid: i32, field: &str) -> u64 {
 /// When it has gone.
 pub fn descriptors(pid: i32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// How many TCP connections of a process have been ended by their peer and not by it: those in
+/// CLOSE_WAIT.
+#[must_use]
+pub fn closes_wait(pid: i32) -> usize {
+    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return 0;
+    };
+    let own: HashSet<String> = folder
+        .filter_map(|entry| {
+            let target = fs::read_link(entry.ok()?.path()).ok()?;
+            let inode = target.to_str()?.strip_prefix("socket:[")?;
+            Some(inode.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let tables = ["tcp", "tcp6"].map(|name| format!("/proc/{pid}/net/{name}"));
+    let rows = tables.map(|path| fs::read_to_string(path).unwrap_or_default());
+    rows.iter()
+        .flat_map(|table| table.lines().skip(1))
+        .filter(|row| {
+            // proc(5): the fourth column is the state, 08 is CLOSE_WAIT; the tenth is the inode.
+            let mut columns = row.split_whitespace().skip(3);
+            columns.next() == Some("08") && columns.nth(5).is_some_and(|inode| own.contains(inode))
+        })
+        .count()
+}
+
+/// The names of a process's threads.
+#[must_use]
+pub fn threads(pid: i32) -> Vec<String> {
+    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    folder
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .map(|name| name.trim_end().to_owned())
+        .collect()
 }
 
 /// The words of a command line, joined by spaces.

@@ -4,13 +4,16 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
-    os::unix::net::UnixListener,
+    os::{fd::AsFd, unix::net::UnixListener},
     path::PathBuf,
     sync::{Arc, Condvar, Mutex},
     thread,
 };
 
-use crate::{http::find_head_end, time::DEADLINE};
+use crate::{
+    http::{find_head_end, reset_when_closed},
+    time::DEADLINE,
+};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -83,8 +86,8 @@ pub struct Upstream {
 }
 
 /// Both kinds of stream.
-trait Stream: Read + Write + Send {}
-impl<S: Read + Write + Send> Stream for S {}
+trait Stream: Read + Write + Send + AsFd {}
+impl<S: Read + Write + Send + AsFd> Stream for S {}
 
 type Script = dyn Fn(&mut Peer) + Send + Sync;
 
@@ -316,6 +319,11 @@ impl Peer {
     /// When the gateway has gone.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Makes the end of this connection, which is that of the script, a reset.
+    pub fn reset(&self) {
+        reset_when_closed(&self.stream);
     }
 
     /// Waits for the gateway to close.

@@ -41,8 +41,7 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let driver = Driver::select(config.driver).map_err(|error| error.to_string())?;
     process::become_subreaper().map_err(|error| format!("orphans cannot be adopted: {error}"))?;
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
-    let mut runtime =
-        Runtime::new(&driver).map_err(|error| failed("the event loop cannot be made", error))?;
+    let (mut runtime, driver) = Runtime::on_any(driver).map_err(|error| error.to_string())?;
     let function = match &config.mode {
         Mode::Fork => None,
         Mode::Http(http) => Some(Rc::new(Function::new(http)?)),

@@ -6,7 +6,10 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{Api, ApiError, Call, reply, reply::ReplyBody};
-use crate::{GIT_SHA, VERSION, metrics::families};
+use crate::{
+    GIT_SHA, VERSION,
+    metrics::families::{self, DriverLabels},
+};
 
 /// What does not change while it runs.
 #[derive(Debug, Clone)]
@@ -15,6 +18,8 @@ pub(crate) struct About {
     driver: String,
     /// Why that one, in a sentence.
     driver_reason: String,
+    /// What is refused, in a word, if anything is.
+    driver_cause: Option<&'static str>,
 }
 
 impl About {
@@ -22,6 +27,7 @@ impl About {
         Self {
             driver: driver.kind.to_string(),
             driver_reason: driver.reason.clone(),
+            driver_cause: driver.cause.map(net::Cause::word),
         }
     }
 }
@@ -51,6 +57,8 @@ struct Version<'a> {
 struct DriverInfo<'a> {
     name: &'a str,
     reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<&'a str>,
 }
 
 /// Versions, provider and driver.
@@ -70,6 +78,7 @@ pub(super) async fn info(api: Rc<Api>, _call: Call) -> Result<Response<ReplyBody
         driver: DriverInfo {
             name: &api.about.driver,
             reason: &api.about.driver_reason,
+            refused: api.about.driver_cause,
         },
     };
     Ok(reply::json(StatusCode::OK, &info))
@@ -93,7 +102,11 @@ pub(super) async fn metrics(api: Rc<Api>, _call: Call) -> Result<Response<ReplyB
         let id = crate::provider::FunctionId::new(&status.name, &status.namespace)?;
         wanted.push((id.to_string(), status.replicas));
     }
-    let text = families::render(&api.shared, &wanted, &api.about.driver)
+    let driver = DriverLabels {
+        driver: &api.about.driver,
+        refused: api.about.driver_cause.unwrap_or("nothing"),
+    };
+    let text = families::render(&api.shared, &wanted, &driver)
         .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let content_type = Some(families::CONTENT_TYPE);
     Ok(reply::whole(StatusCode::OK, content_type, text.into()))

@@ -18,6 +18,15 @@ use crate::{GIT_SHA, VERSION, failure::Reason, shared::Shared, snapshot::Functio
 /// The text format that [`render`] writes.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// What runs the workers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DriverLabels<'a> {
+    /// `ring`, `monoio-uring` or `epoll`.
+    pub(crate) driver: &'a str,
+    /// What keeps io_uring from being used, or used with rings of the usual size, in a word.
+    pub(crate) refused: &'a str,
+}
+
 /// All families as text. `replicas` are the numbers that are wanted, by the function's name.
 ///
 /// # Errors
@@ -25,7 +34,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 pub(crate) fn render(
     shared: &Shared,
     replicas: &[(String, u32)],
-    driver: &str,
+    driver: &DriverLabels<'_>,
 ) -> Result<String, prometheus::Error> {
     let mut families = functions(shared);
     let wanted = replicas
@@ -40,20 +49,34 @@ pub(crate) fn render(
     ));
     families.extend(workers(shared));
     families.push(failures(shared));
-    families.push(family(
-        "ringway_build_info",
-        "Always 1; the labels say what runs",
-        MetricType::GAUGE,
-        vec![gauge(
-            &[("version", VERSION), ("sha", GIT_SHA), ("driver", driver)],
-            1,
-        )],
-    ));
+    families.extend(info(driver));
     // A family without series (no function yet) is left out: the encoder takes it for a fault.
     families.retain(|family| !family.get_metric().is_empty());
     let mut text = Vec::new();
     TextEncoder::new().encode(&families, &mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Two families whose labels are what they are for.
+fn info(driver: &DriverLabels<'_>) -> [MetricFamily; 2] {
+    let DriverLabels { driver, refused } = *driver;
+    [
+        family(
+            "ringway_build_info",
+            "Always 1; the labels say what runs",
+            MetricType::GAUGE,
+            vec![gauge(
+                &[("version", VERSION), ("sha", GIT_SHA), ("driver", driver)],
+                1,
+            )],
+        ),
+        family(
+            "ringway_driver_info",
+            "Always 1; what the workers run on, and what keeps io_uring from being used in full",
+            MetricType::GAUGE,
+            vec![gauge(&[("driver", driver), ("refused", refused)], 1)],
+        ),
+    ]
 }
 
 /// The three families of requests by function.
@@ -273,6 +296,11 @@ mod tests {
     use crate::{metrics::FunctionCounters, snapshot::Snapshot};
     use std::{collections::HashMap, sync::Arc, time::Duration};
 
+    const EPOLL: DriverLabels<'_> = DriverLabels {
+        driver: "epoll",
+        refused: "seccomp",
+    };
+
     fn function(name: &str) -> Arc<Function> {
         Arc::new(Function {
             name: name.into(),
@@ -312,7 +340,7 @@ mod tests {
         let shared = shared(&[&wc]);
         shared.workers[0].connections.add_one();
         shared.workers[1].connections.add_one();
-        let text = render(&shared, &[("wc".to_owned(), 3)], "epoll").unwrap();
+        let text = render(&shared, &[("wc".to_owned(), 3)], &EPOLL).unwrap();
         for line in [
             "gateway_function_invocation_total{code=\"200\",function_name=\"wc\"} 2",
             "gateway_function_invocation_total{code=\"500\",function_name=\"wc\"} 1",
@@ -326,6 +354,7 @@ mod tests {
             "gateway_functions_seconds_count{code=\"200\",function_name=\"wc\"} 2",
             "gateway_service_count{function_name=\"wc\"} 3",
             "gateway_connections 2",
+            "ringway_driver_info{driver=\"epoll\",refused=\"seccomp\"} 1",
             "# TYPE gateway_functions_seconds histogram",
             "# TYPE gateway_function_invocation_total counter",
         ] {
@@ -340,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_gateway_without_functions_has_numbers_of_its_own() {
-        let text = render(&shared(&[]), &[], "ring").unwrap();
+        let text = render(&shared(&[]), &[], &EPOLL).unwrap();
         assert!(text.contains("gateway_requests_in_flight 0"), "{text}");
         assert!(!text.contains("function_name="), "{text}");
     }

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use net::{Bell, Driver, Listener, Runtime};
+use net::{Bell, Listener, Runtime};
 use socket2::Socket;
 
 use crate::{
@@ -41,12 +41,11 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) core: usize,
-    pub(crate) driver: Driver,
     pub(crate) listeners: Vec<Socket>,
     pub(crate) bell: Bell,
     pub(crate) shared: Arc<Shared>,
     pub(crate) limits: Limits,
-    /// Told once whether the worker has its runtime and listeners.
+    /// Told once whether the worker has its listeners.
     pub(crate) started: mpsc::Sender<io::Result<()>>,
 }
 
@@ -109,18 +108,12 @@ impl Worker {
     }
 }
 
-/// Runs a worker on this thread until it has drained. Whoever started it is told whether it could.
-pub(crate) fn run(setup: Setup) {
+/// Runs a worker on this thread's runtime until it has drained. Whoever started it is told whether
+/// it could.
+pub(crate) fn run(mut runtime: Runtime, setup: Setup) {
     let started = setup.started.clone();
     // Nobody listens any more when an earlier worker could not start: then this one leaves too.
     let tell = |result: io::Result<()>| started.send(result).is_ok();
-    let mut runtime = match Runtime::new(&setup.driver) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tell(Err(error));
-            return;
-        }
-    };
     runtime.block_on(async {
         let worker = Rc::new(Worker::new(setup.core, setup.shared, setup.limits));
         for socket in setup.listeners {

@@ -12,7 +12,7 @@ use gateway::{
     failure::Reason,
     limits::{FunctionLimits, Limits},
     metrics::{FunctionCounters, WorkerCells},
-    plane::{self, DataPlane, Listeners},
+    plane::{self, Crew, DataPlane, Listeners},
     shared::Shared,
     snapshot::{self, Function, Snapshot},
 };
@@ -88,7 +88,8 @@ impl Plane {
         let listeners = Listeners::bind(&listen, CORES, false).unwrap();
         let address = listeners.addresses()[0];
         let result = before(address, &shared);
-        let running = plane::start(listeners, &driver, &limits, &shared).unwrap();
+        let crew = Crew::new(CORES, driver).unwrap();
+        let running = plane::start(listeners, crew, &limits, &shared).unwrap();
         let plane = Self {
             running,
             address,

@@ -276,20 +276,8 @@ impl RingRuntime {
     /// Makes the ring for this thread.
     ///
     /// # Errors
-    /// What io_uring_setup(2) answered: ENOMEM where less memory may be locked than even a small
-    /// ring takes.
-    pub(crate) fn new() -> io::Result<Self> {
-        match Self::of_size(Size::FULL) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => Self::of_size(Size::SMALL),
-            result => result,
-        }
-    }
-
-    /// The same with a ring of this size.
-    ///
-    /// # Errors
-    /// What io_uring_setup(2) answered.
-    pub(super) fn of_size(size: Size) -> io::Result<Self> {
+    /// What io_uring_setup(2) answered: ENOMEM where less memory may be locked than it takes.
+    pub(crate) fn of_size(size: Size) -> io::Result<Self> {
         let mut tasks = Tasks::default();
         tasks.grow();
         Ok(Self {

@@ -17,6 +17,8 @@ mod executor;
 mod kernel;
 mod operations;
 mod probe;
+#[cfg(test)]
+mod real_kernel;
 mod socket;
 mod timers;
 #[expect(unsafe_code, reason = "the ring itself")]

@@ -8,7 +8,10 @@ mod message;
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::fd::AsFd,
 };
+
+use nix::sys::socket::{setsockopt, sockopt};
 
 pub use message::{Head, Response, find_head_end};
 
@@ -82,11 +85,19 @@ impl Connection {
     /// # Panics
     /// When the message is cut short.
     pub fn response_to(&mut self, method: &str) -> Response {
+        self.try_response_to(method).unwrap()
+    }
+
+    /// As [`Connection::response_to`], or `None` where the connection ends in place of an answer.
+    ///
+    /// # Panics
+    /// When the message is cut short.
+    pub fn try_response_to(&mut self, method: &str) -> Option<Response> {
         loop {
-            let head = self.head();
+            let head = self.try_head()?;
             if head.status >= 200 {
                 let body = self.body(&head, method);
-                return Response { head, body };
+                return Some(Response { head, body });
             }
         }
     }
@@ -237,10 +248,24 @@ impl Connection {
         Ok(rest)
     }
 
+    /// Ends the connection by a reset, whatever is under way on it: socket(7), SO_LINGER.
+    pub fn reset(self) {
+        reset_when_closed(&self.stream);
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish_sending(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
+}
+
+/// Makes the close of a TCP socket a reset.
+pub(crate) fn reset_when_closed(socket: &impl AsFd) {
+    let at_once = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(socket, sockopt::Linger, &at_once).unwrap();
 }
 
 /// A request as bytes. `headers` are whole lines, each with its end.

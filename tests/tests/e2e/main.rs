@@ -13,6 +13,8 @@
 //! - `streaming`: bodies that flow, at the pace of the slower side, nothing held back.
 //! - `messages`: trailers, chunk extensions, early answers, half-closed clients.
 //! - `websocket`, `curl`: clients that others have written.
+//! - `churn`: connections that come and go in every way; nothing is mixed up, nothing is left.
+//! - `storms`: thousands at once, and too few descriptors.
 //! - `concurrency`: many clients at once, spread over replicas.
 //! - `update`: deploy, scale and remove under load without a failed request.
 //! - `takeover`: one gateway replaced by another on the same port, under load.
@@ -21,6 +23,7 @@
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `watchdog`: statuses and limits of a process per request.
+//! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
 #![forbid(unsafe_code)]
@@ -31,6 +34,7 @@
 
 mod api;
 mod bodies;
+mod churn;
 mod cli;
 mod concurrency;
 mod curl;
@@ -47,7 +51,9 @@ mod messages;
 mod metrics;
 mod paths;
 mod refusals;
+mod refused;
 mod routing;
+mod storms;
 mod streaming;
 mod takeover;
 mod update;

@@ -63,10 +63,12 @@ fn the_families_count_what_happened(driver: Driver) {
         "each bucket holds those below: {buckets:?}"
     );
     assert_eq!(buckets.last(), Some(&7.0));
-    assert_eq!(
-        scrape.series("ringway_build_info", &[("driver", driver.name())]),
-        1
-    );
+    // Which one it chose is in its own log.
+    let running = match driver {
+        Driver::AUTO => Vec::new(),
+        _ => vec![("driver", driver.name())],
+    };
+    assert_eq!(scrape.series("ringway_build_info", &running), 1);
     assert!(scrape.sum("gateway_connections", &[]) >= 1.0);
 }
 

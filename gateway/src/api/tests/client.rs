@@ -55,10 +55,7 @@ impl Client {
         let context = Context::new(launcher, Rc::clone(&routes), Limits::default());
         let store = SpecStore::open(dir.path()).unwrap();
         let provider = LocalProvider::restore(store, Rc::new(context), &statics.ids()).unwrap();
-        let driver = net::Driver {
-            kind: net::DriverKind::Epoll,
-            reason: "this is a test".to_owned(),
-        };
+        let driver = net::Driver::select(net::DriverChoice::Epoll).unwrap();
         let api = Rc::new(Api {
             provider: Rc::new(provider),
             routes: Rc::clone(&routes),
