@@ -22,6 +22,21 @@ use crate::{
 const LINGER_MAX: Duration = Duration::from_secs(5);
 const LINGER_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a connection is kept ready for the next request; after that, waiting costs less memory and
+/// the next request an allocation.
+const READY_FOR: Duration = Duration::from_millis(50);
+
+/// What came while the rest of a head was awaited.
+#[derive(Debug)]
+pub(super) enum More {
+    /// All that has come of the head.
+    Bytes(Chunk),
+    /// The end of the connection.
+    End,
+    /// Nothing for a while, between two requests.
+    Silence,
+}
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -50,18 +65,36 @@ impl Client {
         }
     }
 
-    /// Adds the next bytes to a head of which `have` has come, until it is worth another look.
-    /// `Ok(None)` is the end of the connection, whether it was closed or was silent for too long
-    /// between two requests.
+    /// Waits for the first bytes of a request, for as long as a connection may be idle. None come when
+    /// it was closed or idle for too long.
+    pub(super) async fn wake_up(&mut self, worker: &Worker) -> Option<Chunk> {
+        self.timer.set(worker.limits.idle_timeout);
+        self.seat.set_idle(true);
+        match race(self.receiver.recv(), self.timer.expired()).await {
+            Either::First(Ok(chunk)) if !chunk.is_empty() => {
+                self.seat.set_idle(false);
+                self.head_begins(&worker.limits);
+                Some(chunk)
+            }
+            Either::First(_closed) => None,
+            Either::Second(()) => {
+                worker.cells.failed(Reason::IdleTimeout);
+                None
+            }
+        }
+    }
+
+    /// Adds the next bytes to a head of which `have` has come, until it is worth another look. Between
+    /// two requests it waits for a moment only.
     pub(super) async fn more_of_head(
         &mut self,
         worker: &Worker,
         mut have: Chunk,
-    ) -> Result<Option<Chunk>, Failure> {
+    ) -> Result<More, Failure> {
         let limits = &worker.limits;
         let is_idle = have.is_empty();
         if is_idle {
-            self.timer.set(limits.idle_timeout);
+            self.timer.set(READY_FOR);
             self.seat.set_idle(true);
         }
         loop {
@@ -74,14 +107,11 @@ impl Client {
                     let is_worth_a_look = may_decide(have.len(), &chunk, limits);
                     have = Chunk::joined(have, chunk);
                     if is_worth_a_look {
-                        return Ok(Some(have));
+                        return Ok(More::Bytes(have));
                     }
                 }
-                Either::First(_closed) => return Ok(None),
-                Either::Second(()) if have.is_empty() => {
-                    worker.cells.failed(Reason::IdleTimeout);
-                    return Ok(None);
-                }
+                Either::First(_closed) => return Ok(More::End),
+                Either::Second(()) if have.is_empty() => return Ok(More::Silence),
                 Either::Second(()) => return Err(Failure::HeadTimeout(limits.head_timeout)),
             }
         }

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, rc::Rc, time::Instant};
 use net::{Chunk, ChunkMut, Either, Stream, race};
 use wire::{Parsed, RequestHead};
 
-use super::{Client, Worker, drain::Seat};
+use super::{Client, Worker, client::More, drain::Seat};
 use crate::{
     balance,
     failure::Failure,
@@ -31,6 +31,17 @@ pub(crate) enum Next {
     Linger,
 }
 
+/// Why a connection's requests have come to an end, for now or for good.
+#[derive(Debug)]
+enum Pause {
+    /// No request has come for a while.
+    Silence,
+    /// As [`Next::Close`].
+    Close,
+    /// As [`Next::Linger`].
+    Linger,
+}
+
 /// Serves one client until its connection ends.
 pub(super) async fn serve(
     worker: Rc<Worker>,
@@ -39,15 +50,34 @@ pub(super) async fn serve(
     seat: Seat,
 ) {
     let mut client = Client::new(stream, peer, seat);
-    let mut unread = Chunk::default();
     let mut requests = 0;
+    while let Some(unread) = client.wake_up(&worker).await {
+        // What a request needs is some KiB. They are there while one request follows another, and not
+        // for thousands of connections that are idle.
+        let pause = Box::pin(converse(&worker, &mut client, unread, &mut requests)).await;
+        match pause {
+            Pause::Silence => {}
+            Pause::Close => break,
+            Pause::Linger => return client.linger(worker.limits.body_timeout).await,
+        }
+    }
+    client.close(worker.limits.body_timeout).await;
+}
+
+/// Serves requests as they come, of which `unread` has come already.
+async fn converse(
+    worker: &Worker,
+    client: &mut Client,
+    mut unread: Chunk,
+    requests: &mut u64,
+) -> Pause {
     loop {
         let next = match wire::parse_request(&unread, &worker.wire_limits) {
             Ok(Parsed::Complete { head, len }) => {
                 let rest = unread.slice(len..unread.len());
-                requests += 1;
-                let is_last = worker.limits.requests_per_connection_max == Some(requests);
-                let next = exchange(&worker, &mut client, &head, is_last, rest).await;
+                *requests += 1;
+                let is_last = worker.limits.requests_per_connection_max == Some(*requests);
+                let next = exchange(worker, client, &head, is_last, rest).await;
                 if let Next::Request(rest) = &next
                     && !rest.is_empty()
                 {
@@ -55,17 +85,18 @@ pub(super) async fn serve(
                 }
                 next
             }
-            Ok(Parsed::Partial) => match client.more_of_head(&worker, unread).await {
-                Ok(Some(more)) => Next::Request(more),
-                Ok(None) => Next::Close,
-                Err(failure) => refuse_head(&worker, &mut client, &failure).await,
+            Ok(Parsed::Partial) => match client.more_of_head(worker, unread).await {
+                Ok(More::Bytes(more)) => Next::Request(more),
+                Ok(More::Silence) => return Pause::Silence,
+                Ok(More::End) => Next::Close,
+                Err(failure) => refuse_head(worker, client, &failure).await,
             },
-            Err(error) => refuse_head(&worker, &mut client, &Failure::Malformed(error)).await,
+            Err(error) => refuse_head(worker, client, &Failure::Malformed(error)).await,
         };
         match next {
             Next::Request(rest) => unread = rest,
-            Next::Close => return client.close(worker.limits.body_timeout).await,
-            Next::Linger => return client.linger(worker.limits.body_timeout).await,
+            Next::Close => return Pause::Close,
+            Next::Linger => return Pause::Linger,
         }
     }
 }

@@ -74,7 +74,10 @@ impl Socket {
     pub(crate) fn new(fd: OwnedFd) -> Rc<Self> {
         Rc::new(Self {
             fd,
-            inbox: Inbox::default(),
+            inbox: Inbox {
+                waiting: RefCell::new(VecDeque::with_capacity(WAITING_MAX)),
+                ..Inbox::default()
+            },
             outbox: Outbox::default(),
         })
     }
