@@ -27,7 +27,7 @@ use crate::{
 
 /// The table. One per gateway, on the control thread.
 #[derive(Debug)]
-pub(crate) struct Routes {
+pub struct Routes {
     shared: Arc<Shared>,
     /// The control plane's own server.
     control: Arc<Function>,
@@ -38,7 +38,8 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// An empty table; `control` is the one of the first snapshot.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
         let control = Arc::clone(&shared.published.load().control);
         Self {
             shared,
@@ -56,7 +57,7 @@ impl Routes {
 
     /// Serves the function by these replicas, from the next publication on, under limits of its
     /// own. Its counters live as long as it is in the table.
-    pub(crate) fn set(&self, id: &FunctionId, replicas: Vec<Arc<Replica>>, limits: FunctionLimits) {
+    pub fn set(&self, id: &FunctionId, replicas: Vec<Arc<Replica>>, limits: FunctionLimits) {
         let mut table = self.table.borrow_mut();
         let counters = match table.get(id) {
             Some(function) if same(&function.replicas, &replicas) && function.limits == limits => {
@@ -77,7 +78,7 @@ impl Routes {
     }
 
     /// Serves the function no more, from the next publication on.
-    pub(crate) fn remove(&self, id: &FunctionId) {
+    pub fn remove(&self, id: &FunctionId) {
         if self.table.borrow_mut().remove(id).is_some() {
             self.change();
         }
@@ -97,7 +98,7 @@ impl Routes {
     }
 
     /// Publishes what was changed, now.
-    pub(crate) fn flush(&self) {
+    pub fn flush(&self) {
         if !self.changed.replace(false) {
             return;
         }

@@ -22,7 +22,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 ///
 /// # Errors
 /// Only for a fault in this file: a family without a name or metrics.
-pub(crate) fn render(
+pub fn render(
     shared: &Shared,
     replicas: &[(String, u32)],
     driver: &str,
