@@ -285,7 +285,7 @@ mod tests {
     fn shared(functions: &[&Arc<Function>]) -> Shared {
         let mut table = HashMap::new();
         for function in functions {
-            table.insert(function.name.clone(), Arc::clone(function));
+            table.insert((*function.name).into(), Arc::clone(function));
             table.insert(
                 format!("{}.openfaas-fn", function.name).into(),
                 Arc::clone(function),
