@@ -100,7 +100,7 @@ impl Replica {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Counts one request more on `core`, until the guard is dropped.
+    /// Counts one request more on `core`, until the guard is dropped. Only that core's thread may.
     #[must_use]
     pub fn enter(self: &Arc<Self>, core: usize) -> InFlight<'_> {
         // SeqCst pairs with `publish`: see there.
@@ -130,7 +130,10 @@ impl<'s> InFlight<'s> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.replica.in_flight[self.core].fetch_sub(1, Ordering::SeqCst);
+        // A store is enough: no other core writes here, and a count that goes down is not what
+        // `publish` races with.
+        let count = &self.replica.in_flight[self.core];
+        count.store(count.load(Ordering::Relaxed) - 1, Ordering::Release);
     }
 }
 
