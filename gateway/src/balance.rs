@@ -14,7 +14,8 @@ use crate::snapshot::Replica;
 
 /// Picks one of `replicas`, not `avoid` (one that has just failed this request) nor one that is
 /// left out at `now`, as long as there is another. `None` when there are no replicas.
-pub(crate) fn pick<'s>(
+#[must_use]
+pub fn pick<'s>(
     replicas: &'s [Arc<Replica>],
     core: usize,
     avoid: Option<u64>,

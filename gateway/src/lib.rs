@@ -20,7 +20,7 @@ mod worker;
 
 pub mod route;
 
-mod balance;
+pub mod balance;
 mod outlier;
 mod pool;
 mod proxy;

@@ -20,7 +20,8 @@ pub struct Shared {
     pub workers: Box<[CachePadded<WorkerCells>]>,
     /// Client connections by address, where their number is limited.
     pub(crate) peers: Peers,
-    draining: AtomicBool,
+    /// Alone on its cache line: every core reads it for every request.
+    draining: CachePadded<AtomicBool>,
     leaving_at_once: AtomicBool,
 }
 
@@ -32,7 +33,7 @@ impl Shared {
             published: Published::new(first),
             workers: (0..cores).map(|_| CachePadded::default()).collect(),
             peers: Peers::default(),
-            draining: AtomicBool::new(false),
+            draining: CachePadded::default(),
             leaving_at_once: AtomicBool::new(false),
         }
     }

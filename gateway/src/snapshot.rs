@@ -8,9 +8,9 @@
 //! What it does not do: decide. Who is in the table, and when, is the control plane's business.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -28,18 +28,9 @@ pub struct Snapshot {
     pub generation: u64,
     /// By the name that stands in the URL: `NAME` in the default namespace, `NAME.NAMESPACE` in
     /// any (the default one has both spellings, pointing to the same function).
-    pub functions: HashMap<Box<str>, Arc<Function>>,
+    pub functions: HashMap<Arc<str>, Arc<Function>>,
     /// The control plane's own server, reached like any other upstream.
     pub control: Arc<Function>,
-}
-
-impl Snapshot {
-    /// All replicas in the table; one that a name shares with another comes twice.
-    fn replicas(&self) -> impl Iterator<Item = &Arc<Replica>> {
-        self.functions
-            .values()
-            .flat_map(|function| function.replicas.iter())
-    }
 }
 
 /// A function as the data plane sees it.
@@ -109,7 +100,7 @@ impl Replica {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Counts one request more on `core`, until the guard is dropped.
+    /// Counts one request more on `core`, until the guard is dropped. Only that core's thread may.
     #[must_use]
     pub fn enter(self: &Arc<Self>, core: usize) -> InFlight<'_> {
         // SeqCst pairs with `publish`: see there.
@@ -139,7 +130,10 @@ impl<'s> InFlight<'s> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.replica.in_flight[self.core].fetch_sub(1, Ordering::SeqCst);
+        // A store is enough: no other core writes here, and a count that goes down is not what
+        // `publish` races with.
+        let count = &self.replica.in_flight[self.core];
+        count.store(count.load(Ordering::Relaxed) - 1, Ordering::Release);
     }
 }
 
@@ -149,6 +143,9 @@ pub struct Published {
     snapshot: ArcSwap<Snapshot>,
     /// Alone on its cache line: every core reads it for every request, and it changes rarely.
     generation: CachePadded<AtomicU64>,
+    /// Earlier snapshots that a worker may still hold. Whoever lets go last frees thousands of
+    /// entries: that is to be the control plane, not a worker in the middle of a request.
+    past: Mutex<Vec<Arc<Snapshot>>>,
 }
 
 impl Published {
@@ -158,26 +155,29 @@ impl Published {
         Self {
             generation: CachePadded::new(AtomicU64::new(first.generation)),
             snapshot: ArcSwap::from_pointee(first),
+            past: Mutex::default(),
         }
     }
 
-    /// Replaces the snapshot; its generation must be higher than the last.
+    /// Replaces the snapshot; its generation must be higher than the last, and `leaving` are the
+    /// replicas that were in the last and are not in this.
     ///
     /// After this, a replica that is no longer in the table and has no request in flight will
     /// never get one again. A worker counts itself in first and then looks at the generation;
     /// we change the generation first and then look at the counts. Both in one total order
     /// (SeqCst), so at least one of us sees the other, and the worker that sees a new generation
     /// takes its count back and chooses anew.
-    pub fn publish(&self, next: Snapshot) {
+    pub fn publish(&self, next: Snapshot, leaving: &[Arc<Replica>]) {
         let generation = next.generation;
-        let staying: HashSet<u64> = next.replicas().map(|replica| replica.id).collect();
         let previous = self.snapshot.swap(Arc::new(next));
         self.generation.store(generation, Ordering::SeqCst);
-        for replica in previous.replicas() {
-            if !staying.contains(&replica.id) {
-                replica.retired.store(true, Ordering::Relaxed);
-            }
+        for replica in leaving {
+            replica.retired.store(true, Ordering::Relaxed);
         }
+        // Only the control plane takes this lock.
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.push(previous);
+        past.retain(|snapshot| Arc::strong_count(snapshot) > 1);
     }
 
     /// The number of the newest snapshot.
@@ -235,11 +235,23 @@ mod tests {
     fn a_replica_that_leaves_the_table_is_retired_and_one_that_stays_is_not() {
         let (leaves, stays) = (replica(1), replica(1));
         let published = Published::new(snapshot(1, &[&leaves, &stays]));
-        published.publish(snapshot(2, &[&stays]));
+        published.publish(snapshot(2, &[&stays]), &[Arc::clone(&leaves)]);
         assert_eq!(published.generation(), 2);
         assert_eq!(published.load().generation, 2);
         assert!(leaves.is_retired());
         assert!(!stays.is_retired());
+    }
+
+    #[test]
+    fn a_snapshot_that_a_worker_still_holds_is_freed_by_the_next_publication() {
+        let published = Published::new(snapshot(1, &[]));
+        let held = published.load();
+        let watch = Arc::downgrade(&held);
+        published.publish(snapshot(2, &[]), &[]);
+        drop(held);
+        assert!(watch.upgrade().is_some(), "not the worker's to free");
+        published.publish(snapshot(3, &[]), &[]);
+        assert!(watch.upgrade().is_none());
     }
 
     #[test]

@@ -48,7 +48,7 @@ use crate::{
     snapshot::Snapshot,
 };
 
-pub(crate) use routes::Routes;
+pub use routes::Routes;
 pub use signals::Termination;
 pub use state_dir::StateDirError;
 pub(crate) use statics::Statics;

@@ -11,7 +11,7 @@ use crate::limits::SetBy;
 
 /// Why a request was not answered by its function.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The client broke RFC 9110 or 9112, or a limit of the codec.
     #[error("the request was refused: {0}")]
     Malformed(wire::Error),

@@ -52,7 +52,8 @@ fn add(cell: &AtomicU64, more: u64) {
 /// comes to it, so that a function without traffic costs almost nothing.
 #[derive(Debug)]
 pub struct FunctionCounters {
-    cores: Box<[CachePadded<OnceLock<Box<CoreCells>>>]>,
+    /// The places are written once; what they lead to has cache lines of its own.
+    cores: Box<[OnceLock<Box<CachePadded<CoreCells>>>]>,
 }
 
 impl FunctionCounters {
@@ -60,7 +61,7 @@ impl FunctionCounters {
     #[must_use]
     pub fn new(cores: usize) -> Self {
         Self {
-            cores: (0..cores).map(|_| CachePadded::default()).collect(),
+            cores: (0..cores).map(|_| OnceLock::new()).collect(),
         }
     }
 
@@ -74,7 +75,7 @@ impl FunctionCounters {
     pub fn all(&self) -> impl Iterator<Item = &CoreCells> {
         self.cores
             .iter()
-            .filter_map(|cell| cell.get().map(|b| &**b))
+            .filter_map(|cell| cell.get().map(|cells| &***cells))
     }
 
     /// Requests begun, over all cores.
@@ -97,7 +98,7 @@ impl FunctionCounters {
 #[derive(Debug, Default)]
 pub struct CoreCells {
     started: AtomicU64,
-    statuses: OnceLock<Box<StatusCells>>,
+    statuses: OnceLock<Box<CachePadded<StatusCells>>>,
 }
 
 impl CoreCells {
@@ -108,8 +109,8 @@ impl CoreCells {
 
     /// The request was answered with `status` after `duration`.
     pub fn end(&self, status: u16, duration: Duration) {
-        let new = || Box::new(StatusCells::new(status));
-        let mut cells = self.statuses.get_or_init(new);
+        let new = || Box::new(CachePadded::new(StatusCells::new(status)));
+        let mut cells: &StatusCells = self.statuses.get_or_init(new);
         // A function answers with one or two statuses nearly always: the chain is short, and it
         // is bounded by the 500 statuses that the codec lets through.
         while cells.status != status {
@@ -126,7 +127,7 @@ impl CoreCells {
 
     /// The counts by status, in order of first use.
     pub fn statuses(&self) -> impl Iterator<Item = &StatusCells> {
-        std::iter::successors(self.statuses.get(), |cells| cells.next.get()).map(|cells| &**cells)
+        std::iter::successors(self.statuses.get(), |cells| cells.next.get()).map(|cells| &***cells)
     }
 }
 
@@ -138,7 +139,7 @@ pub struct StatusCells {
     sum_ns: AtomicU64,
     /// Not cumulative; what is above the last bound is only in `count`.
     buckets: [AtomicU64; LATENCY_BUCKETS.len()],
-    next: OnceLock<Box<Self>>,
+    next: OnceLock<Box<CachePadded<Self>>>,
 }
 
 impl StatusCells {

@@ -20,18 +20,18 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// What runs the workers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct DriverLabels<'a> {
+pub struct DriverLabels<'a> {
     /// `ring`, `monoio-uring` or `epoll`.
-    pub(crate) driver: &'a str,
+    pub driver: &'a str,
     /// What keeps io_uring from being used, or used with rings of the usual size, in a word.
-    pub(crate) refused: &'a str,
+    pub refused: &'a str,
 }
 
 /// All families as text. `replicas` are the numbers that are wanted, by the function's name.
 ///
 /// # Errors
 /// Only for a fault in this file: a family without a name or metrics.
-pub(crate) fn render(
+pub fn render(
     shared: &Shared,
     replicas: &[(String, u32)],
     driver: &DriverLabels<'_>,
@@ -313,7 +313,7 @@ mod tests {
     fn shared(functions: &[&Arc<Function>]) -> Shared {
         let mut table = HashMap::new();
         for function in functions {
-            table.insert(function.name.clone(), Arc::clone(function));
+            table.insert((*function.name).into(), Arc::clone(function));
             table.insert(
                 format!("{}.openfaas-fn", function.name).into(),
                 Arc::clone(function),

@@ -10,4 +10,5 @@ mod own;
 pub use cells::{
     CoreCells, Counter, FunctionCounters, Gauge, LATENCY_BUCKETS, StatusCells, WorkerCells,
 };
+pub use families::{DriverLabels, render};
 pub(crate) use own::{Held, OwnCells};

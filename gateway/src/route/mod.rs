@@ -13,7 +13,7 @@ pub use name::{DEFAULT_NAMESPACE, is_function_name};
 
 /// Who answers, and at which path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route<'b> {
+pub enum Route<'b> {
     /// A function.
     Function {
         /// As it stands in the URL: `NAME` or `NAME.NAMESPACE`.
@@ -27,7 +27,10 @@ pub(crate) enum Route<'b> {
 }
 
 /// Routes a request.
-pub(crate) fn route<'b>(head: &RequestHead<'b>) -> Result<Route<'b>, Failure> {
+///
+/// # Errors
+/// [`Failure::UnknownPath`] and its like: what the client is to be told.
+pub fn route<'b>(head: &RequestHead<'b>) -> Result<Route<'b>, Failure> {
     let target = head.target;
     if let Some(rest) = target.strip_prefix(b"/function/") {
         return function(rest);

@@ -2,8 +2,11 @@
 
 use std::{
     cell::RefCell,
+    io::Write,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use httpdate::HttpDate;
 
 /// Length of an IMF-fixdate (RFC 9110, 5.6.7), in bytes.
 const DATE_BYTES: usize = 29;
@@ -28,9 +31,10 @@ impl Clock {
         let mut cached = self.date.borrow_mut();
         if cached.0 != seconds {
             let time = UNIX_EPOCH + Duration::from_secs(seconds);
-            let text = httpdate::fmt_http_date(time);
-            if let Ok(bytes) = text.as_bytes().try_into() {
-                *cached = (seconds, bytes);
+            // Into the array itself: a string would be an allocation. It fits, as any date does.
+            let (at, text) = &mut *cached;
+            if write!(&mut text[..], "{}", HttpDate::from(time)).is_ok() {
+                *at = seconds;
             }
         }
         cached.1
