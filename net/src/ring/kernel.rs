@@ -105,6 +105,9 @@ pub(super) trait Kernel {
     /// What io_uring_enter(2) answered, but for what passes.
     fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()>;
 
+    /// Receives that can have a buffer at the same time.
+    fn buffers(&self) -> usize;
+
     /// The next completion that has come.
     fn next(&mut self) -> Option<Completion>;
 }

@@ -10,6 +10,7 @@
 //! What it does not do: run tasks. It says which one a completion wakes.
 
 use std::{
+    collections::VecDeque,
     io,
     time::{Duration, Instant},
 };
@@ -29,12 +30,19 @@ pub(super) struct Operations<K> {
     free: Vec<u32>,
     /// The sends of this turn, which end as they are handed over.
     sends: Vec<Token>,
+    /// Receives that found no buffer, in the order in which they are to try again. One that was
+    /// cancelled may still stand here.
+    starved: VecDeque<Token>,
+    /// Tasks to be woken in the next turn, whatever it brings.
+    woken: Vec<TaskId>,
 }
 
 struct Slot {
     generation: u32,
     /// `None` in a slot that is free.
     request: Option<Request>,
+    /// It is a receive that the kernel has ended for want of a buffer.
+    is_starved: bool,
     state: State,
 }
 
@@ -55,6 +63,8 @@ impl<K: Kernel> Operations<K> {
             slots: Vec::new(),
             free: Vec::new(),
             sends: Vec::new(),
+            starved: VecDeque::new(),
+            woken: Vec::new(),
         }
     }
 
@@ -95,6 +105,7 @@ impl<K: Kernel> Operations<K> {
                 self.slots.push(Slot {
                     generation: 0,
                     request: None,
+                    is_starved: false,
                     state: State::Unwatched,
                 });
                 index
@@ -150,6 +161,11 @@ impl<K: Kernel> Operations<K> {
 
     /// Asks the kernel to end an operation, whose own completion then says so.
     pub(super) fn cancel(&mut self, token: Token) {
+        let slot = self.slot(token);
+        if slot.is_some_and(|slot| slot.is_starved) {
+            self.end_receive(token, -libc::ECANCELED);
+            return;
+        }
         // Without room for the request it ends by itself, or with its descriptor.
         self.start_unwatched(Request::Cancel(token)).ok();
     }
@@ -159,6 +175,8 @@ impl<K: Kernel> Operations<K> {
     /// # Errors
     /// What the kernel answered.
     pub(super) fn turn(&mut self, wait: Wait, mut wake: impl FnMut(TaskId)) -> io::Result<()> {
+        let is_more_to_do = self.feed_starved() || !self.woken.is_empty();
+        let wait = if is_more_to_do { Wait::No } else { wait };
         let ends_at_once = self.sends_unwatched();
         self.kernel.enter(wait, ends_at_once)?;
         while let Some(completion) = self.kernel.next() {
@@ -166,7 +184,45 @@ impl<K: Kernel> Operations<K> {
                 wake(task);
             }
         }
+        self.woken.drain(..).for_each(wake);
         Ok(())
+    }
+
+    /// Lets receives that found no buffer try again, as many as there are buffers: all at once they
+    /// would take the buffers from each other again and again. Tells whether some are left.
+    fn feed_starved(&mut self) -> bool {
+        for _ in 0..self.kernel.buffers() {
+            let Some(token) = self.starved.pop_front() else {
+                break;
+            };
+            let Some(slot) = self.slots.get_mut(token.slot as usize) else {
+                continue;
+            };
+            let is_its = slot.generation == token.generation && slot.is_starved;
+            let Some(request) = slot.request.as_ref().filter(|_| is_its) else {
+                continue;
+            };
+            slot.is_starved = false;
+            // SAFETY: as in `start_as`.
+            #[expect(unsafe_code, reason = "the invariant of this file")]
+            let started = unsafe { self.kernel.start(token, request) };
+            if let Err(error) = started {
+                self.end_receive(token, -error.raw_os_error().unwrap_or(libc::EIO));
+            }
+        }
+        !self.starved.is_empty()
+    }
+
+    /// Ends a receive that the kernel knows nothing of any more.
+    fn end_receive(&mut self, token: Token, result: i32) {
+        if let Some(slot) = self.slot(token)
+            && let Some(Request::Receive(socket)) = &slot.request
+        {
+            slot.is_starved = false;
+            let reader = socket.received(result, None, false);
+            self.woken.extend(reader);
+            self.release(token);
+        }
     }
 
     /// Sends of this turn that wake nobody: a wait for one completion would find theirs, and so end at
@@ -189,6 +245,11 @@ impl<K: Kernel> Operations<K> {
         } = completion;
         let slot = self.slot(token)?;
         match (&mut slot.request, slot.state) {
+            (Some(Request::Receive(_)), _) if !more && result == -libc::ENOBUFS => {
+                slot.is_starved = true;
+                self.starved.push_back(token);
+                None
+            }
             (Some(Request::Receive(socket)), _) => {
                 let woken = socket.received(result, data, more);
                 if !more {

@@ -168,6 +168,10 @@ impl Kernel for Uring {
         passed(self.ring.submitter().submit_with_args(enough, &arguments))
     }
 
+    fn buffers(&self) -> usize {
+        self.buffers.lent.len()
+    }
+
     fn next(&mut self) -> Option<Completion> {
         let entry = self.ring.completion().next()?;
         Some(self.completion(&entry))

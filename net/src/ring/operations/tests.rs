@@ -44,6 +44,10 @@ impl Kernel for Fake {
         Ok(())
     }
 
+    fn buffers(&self) -> usize {
+        8
+    }
+
     fn next(&mut self) -> Option<Completion> {
         self.told.pop_front()
     }
