@@ -22,21 +22,6 @@ use crate::{
 const LINGER_MAX: Duration = Duration::from_secs(5);
 const LINGER_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a connection is kept ready for the next request; after that, waiting costs less memory and
-/// the next request an allocation.
-const READY_FOR: Duration = Duration::from_millis(50);
-
-/// What came while the rest of a head was awaited.
-#[derive(Debug)]
-pub(super) enum More {
-    /// All that has come of the head.
-    Bytes(Chunk),
-    /// The end of the connection.
-    End,
-    /// Nothing for a while, between two requests.
-    Silence,
-}
-
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -84,34 +69,24 @@ impl Client {
         }
     }
 
-    /// Adds the next bytes to a head of which `have` has come, until it is worth another look. Between
-    /// two requests it waits for a moment only.
+    /// Adds the next bytes to a head of which `have` has come, until it is worth another look. `None` is
+    /// the end of the connection.
     pub(super) async fn more_of_head(
         &mut self,
         worker: &Worker,
         mut have: Chunk,
-    ) -> Result<More, Failure> {
+    ) -> Result<Option<Chunk>, Failure> {
         let limits = &worker.limits;
-        let is_idle = have.is_empty();
-        if is_idle {
-            self.timer.set(READY_FOR);
-            self.seat.set_idle(true);
-        }
         loop {
             match race(self.receiver.recv(), self.timer.expired()).await {
                 Either::First(Ok(chunk)) if !chunk.is_empty() => {
-                    if have.is_empty() {
-                        self.seat.set_idle(false);
-                        self.head_begins(limits);
-                    }
                     let is_worth_a_look = may_decide(have.len(), &chunk, limits);
                     have = Chunk::joined(have, chunk);
                     if is_worth_a_look {
-                        return Ok(More::Bytes(have));
+                        return Ok(Some(have));
                     }
                 }
-                Either::First(_closed) => return Ok(More::End),
-                Either::Second(()) if have.is_empty() => return Ok(More::Silence),
+                Either::First(_closed) => return Ok(None),
                 Either::Second(()) => return Err(Failure::HeadTimeout(limits.head_timeout)),
             }
         }

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, rc::Rc, time::Instant};
 use net::{Chunk, ChunkMut, Either, Stream, race};
 use wire::{Parsed, RequestHead};
 
-use super::{Client, Worker, client::More, drain::Seat};
+use super::{Client, Worker, desk::at_desk, drain::Seat};
 use crate::{
     balance,
     failure::Failure,
@@ -31,11 +31,20 @@ pub(crate) enum Next {
     Linger,
 }
 
-/// Why a connection's requests have come to an end, for now or for good.
+/// What is left of a conversation.
 #[derive(Debug)]
+pub(super) struct Rest {
+    client: Client,
+    /// Requests of this connection so far.
+    requests: u64,
+    pause: Pause,
+}
+
+/// Why it has come to an end, for now or for good.
+#[derive(Debug, Clone, Copy)]
 enum Pause {
-    /// No request has come for a while.
-    Silence,
+    /// All that has come is answered.
+    Idle,
     /// As [`Next::Close`].
     Close,
     /// As [`Next::Linger`].
@@ -51,33 +60,31 @@ pub(super) async fn serve(
 ) {
     let mut client = Client::new(stream, peer, seat);
     let mut requests = 0;
+    let limit = worker.limits.body_timeout;
     while let Some(unread) = client.wake_up(&worker).await {
-        // What a request needs is some KiB. They are there while one request follows another, and not
-        // for thousands of connections that are idle.
-        let pause = Box::pin(converse(&worker, &mut client, unread, &mut requests)).await;
-        match pause {
-            Pause::Silence => {}
+        let rest = at_desk(&worker, (client, unread, requests)).await;
+        (client, requests) = (rest.client, rest.requests);
+        match rest.pause {
+            Pause::Idle => {}
             Pause::Close => break,
-            Pause::Linger => return client.linger(worker.limits.body_timeout).await,
+            Pause::Linger => return client.linger(limit).await,
         }
     }
-    client.close(worker.limits.body_timeout).await;
+    client.close(limit).await;
 }
 
-/// Serves requests as they come, of which `unread` has come already.
-async fn converse(
-    worker: &Worker,
-    client: &mut Client,
-    mut unread: Chunk,
-    requests: &mut u64,
-) -> Pause {
-    loop {
+/// Answers the requests of which `unread` is the beginning. `requests` came before.
+pub(super) async fn converse(
+    worker: Rc<Worker>,
+    (mut client, mut unread, mut requests): (Client, Chunk, u64),
+) -> Rest {
+    let pause = loop {
         let next = match wire::parse_request(&unread, &worker.wire_limits) {
             Ok(Parsed::Complete { head, len }) => {
                 let rest = unread.slice(len..unread.len());
-                *requests += 1;
-                let is_last = worker.limits.requests_per_connection_max == Some(*requests);
-                let next = exchange(worker, client, &head, is_last, rest).await;
+                requests += 1;
+                let is_last = worker.limits.requests_per_connection_max == Some(requests);
+                let next = exchange(&worker, &mut client, &head, is_last, rest).await;
                 if let Next::Request(rest) = &next
                     && !rest.is_empty()
                 {
@@ -85,19 +92,24 @@ async fn converse(
                 }
                 next
             }
-            Ok(Parsed::Partial) => match client.more_of_head(worker, unread).await {
-                Ok(More::Bytes(more)) => Next::Request(more),
-                Ok(More::Silence) => return Pause::Silence,
-                Ok(More::End) => Next::Close,
-                Err(failure) => refuse_head(worker, client, &failure).await,
+            Ok(Parsed::Partial) => match client.more_of_head(&worker, unread).await {
+                Ok(Some(more)) => Next::Request(more),
+                Ok(None) => Next::Close,
+                Err(failure) => refuse_head(&worker, &mut client, &failure).await,
             },
-            Err(error) => refuse_head(worker, client, &Failure::Malformed(error)).await,
+            Err(error) => refuse_head(&worker, &mut client, &Failure::Malformed(error)).await,
         };
         match next {
+            Next::Request(rest) if rest.is_empty() => break Pause::Idle,
             Next::Request(rest) => unread = rest,
-            Next::Close => return Pause::Close,
-            Next::Linger => return Pause::Linger,
+            Next::Close => break Pause::Close,
+            Next::Linger => break Pause::Linger,
         }
+    };
+    Rest {
+        client,
+        requests,
+        pause,
     }
 }
 

@@ -156,8 +156,8 @@ impl Seat {
     /// has the short time that all idle ones have.
     pub(crate) fn set_idle(&self, idle: bool) {
         if let Some(taken) = self.inner.seats.borrow_mut().get_mut(&self.number) {
-            let was_idle = std::mem::replace(&mut taken.idle, idle);
-            if idle && !was_idle && self.inner.started.get() {
+            taken.idle = idle;
+            if idle && self.inner.started.get() {
                 net::spawn(Rc::clone(&self.inner).stop_later(vec![self.number]));
             }
         }

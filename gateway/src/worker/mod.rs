@@ -2,13 +2,15 @@
 //! the routes.
 //!
 //! The rooms in the order in which a request meets them: `accept` takes the connection,
-//! `admission` lets it in, `connection` is THE path of a request, `client` is the near side of it, `drain` ends it all.
+//! `admission` lets it in, `connection` is THE path of a request, `client` is the near side of it, a `desk`
+//! holds its state meanwhile, `drain` ends it all.
 
 mod accept;
 mod admission;
 mod client;
 mod clock;
 mod connection;
+mod desk;
 mod drain;
 
 use std::{
@@ -32,6 +34,7 @@ pub(crate) use admission::Peers;
 pub(crate) use client::Client;
 pub(crate) use clock::Clock;
 pub(crate) use connection::Next;
+use desk::Desks;
 use drain::Drain;
 
 /// How often a worker looks through its pool for connections that are of no more use.
@@ -62,6 +65,7 @@ pub(crate) struct Worker {
     pub(crate) random: RefCell<fastrand::Rng>,
     routes: RefCell<Rc<View>>,
     pub(crate) drain: Drain,
+    desks: Desks,
 }
 
 /// A snapshot as this thread holds it: requests count themselves in and out on an `Rc`, since a
@@ -82,6 +86,7 @@ impl Worker {
             core,
             wire_limits: limits.wire(),
             drain: Drain::new(limits.drain_idle_timeout),
+            desks: Desks::default(),
             limits,
             cells: OwnCells::new(Arc::clone(&shared), core),
             pool: Pool::default(),

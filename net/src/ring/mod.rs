@@ -11,7 +11,18 @@
 //! receive that stays on over many requests and takes a buffer only when bytes come; completions
 //! that go straight to the task that waits; and no wait between a send and what follows it.
 //!
-//! What it does not do: use linked timeouts, sqpoll, or registered files.
+//! What holds at all times, and who sees to it:
+//! - What the kernel reads or writes lives until the last completion of the operation, whoever waited
+//!   for it and left (`operations`).
+//! - A late completion is never taken for another operation's: a token names a slot and how often it
+//!   was used (`operations`).
+//! - A buffer has one writer: the kernel until the completion that names it, then us (`uring`).
+//! - A socket has one receive and one send under way at most, so bytes are in order (`socket`).
+//! - The loop sleeps only if no task is ready, no starved receive can be fed, and every send that it
+//!   hands over has ended (`executor`, `operations`).
+//!
+//! What it does not do: use linked timeouts (own timers end what takes too long), sqpoll, registered
+//! files, or a wait for several completions: `bench-results/README.md` says what those were worth.
 
 mod executor;
 mod kernel;
