@@ -221,7 +221,10 @@ impl Connection {
             drop(world);
             assert!(!is_woken_for_nothing, "woken for nothing");
             before = Some(words);
-            work.as_mut().poll(cx)
+            let poll = work.as_mut().poll(cx);
+            let connection = &mut self.world.borrow_mut().connections[self.number];
+            connection.is_reading = poll.is_pending();
+            poll
         })
         .await
     }

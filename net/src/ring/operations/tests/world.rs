@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) is_ending: bool,
     numbers: HashMap<*const Socket, usize>,
     buffers: usize,
+    /// How many receives in 40 find no buffer.
+    hungry: usize,
     /// Started since the last enter, in order.
     handed: Vec<Operation>,
     under_way: Vec<Operation>,
@@ -73,6 +75,8 @@ pub(super) struct Connection {
     pub(super) is_refused: bool,
     /// Somebody waits for the send that is under way.
     pub(super) is_watched: bool,
+    /// Its reader waits for nothing else.
+    pub(super) is_reading: bool,
     /// Words so far about its receives, each of which wakes its reader.
     pub(super) words_in: usize,
     /// Words so far that a send is over.
@@ -107,6 +111,7 @@ impl World {
     pub(super) fn new(mut random: Random) -> Self {
         Self {
             buffers: 1 + random.below(4),
+            hungry: random.below(25),
             random,
             connections: Vec::new(),
             when_quiet: None,
@@ -273,6 +278,11 @@ impl World {
         });
         if !self.is_ending {
             assert_eq!(unwatched.count(), end_at_once as usize);
+            let is_forgotten = |(_, number): &(Token, usize)| self.connections[*number].is_reading;
+            assert!(
+                wait == Wait::No || !self.starved.iter().any(is_forgotten),
+                "a long wait while a receive is to try again"
+            );
         }
         assert_eq!(self.rest, None, "the rest of a send is forgotten");
         self.fed = 0;

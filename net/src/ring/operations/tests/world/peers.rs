@@ -125,10 +125,10 @@ impl World {
     fn bring(&mut self, token: Token, number: usize) -> bool {
         let work = Work::Receive(number);
         let end = match self.random.below(40) {
-            0..4 => Some(-libc::ENOBUFS),
-            4 => Some(-libc::EINTR),
-            5 => Some(0),
-            6 => Some(-libc::ECONNRESET),
+            0 => Some(-libc::EINTR),
+            1 => Some(0),
+            2 => Some(-libc::ECONNRESET),
+            chance if chance < 3 + self.hungry => Some(-libc::ENOBUFS),
             _ => None,
         };
         let connection = &mut self.connections[number];
