@@ -33,13 +33,20 @@ pub(super) type TaskId = u32;
 /// The task that `block_on` was given.
 const MAIN: TaskId = 0;
 
+/// The kernel of a thread.
+#[cfg(not(test))]
+type Machine = Uring;
+/// The same where a test may put another one in its place.
+#[cfg(test)]
+type Machine = Box<dyn super::kernel::Kernel>;
+
 thread_local! {
     static CORE: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
 }
 
 /// What the tasks of a thread share.
 pub(super) struct Core {
-    operations: RefCell<Operations<Uring>>,
+    operations: RefCell<Operations<Machine>>,
     /// To be cancelled at the next turn.
     cancelled: RefCell<Vec<Token>>,
     tasks: RefCell<Tasks>,
@@ -119,7 +126,7 @@ impl Core {
         Self::with(|core| core.current.get())
     }
 
-    pub(super) fn operations(&self) -> RefMut<'_, Operations<Uring>> {
+    pub(super) fn operations(&self) -> RefMut<'_, Operations<Machine>> {
         self.operations.borrow_mut()
     }
 
@@ -278,11 +285,19 @@ impl RingRuntime {
     /// # Errors
     /// What io_uring_setup(2) answered: ENOMEM where less memory may be locked than it takes.
     pub(crate) fn of_size(size: Size) -> io::Result<Self> {
+        let kernel = Uring::new(size)?;
+        #[cfg(test)]
+        let kernel = Box::new(kernel);
+        Ok(Self::on(kernel))
+    }
+
+    /// An executor on this kernel.
+    pub(super) fn on(kernel: Machine) -> Self {
         let mut tasks = Tasks::default();
         tasks.grow();
-        Ok(Self {
+        Self {
             core: Rc::new(Core {
-                operations: RefCell::new(Operations::new(Uring::new(size)?)),
+                operations: RefCell::new(Operations::new(kernel)),
                 cancelled: RefCell::default(),
                 tasks: RefCell::new(tasks),
                 ready: RefCell::default(),
@@ -290,7 +305,7 @@ impl RingRuntime {
                 current: Cell::new(MAIN),
                 now: Cell::new(Instant::now()),
             }),
-        })
+        }
     }
 
     /// Runs `main` and the tasks that it spawns until `main` ends.

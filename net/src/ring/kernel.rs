@@ -111,3 +111,24 @@ pub(super) trait Kernel {
     /// The next completion that has come.
     fn next(&mut self) -> Option<Completion>;
 }
+
+#[cfg(test)]
+impl Kernel for Box<dyn Kernel> {
+    #[expect(unsafe_code, reason = "handed on as it is")]
+    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+        // SAFETY: by this function's own contract.
+        unsafe { (**self).start(token, request) }
+    }
+
+    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
+        (**self).enter(wait, end_at_once)
+    }
+
+    fn buffers(&self) -> usize {
+        (**self).buffers()
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        (**self).next()
+    }
+}

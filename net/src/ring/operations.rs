@@ -43,6 +43,8 @@ struct Slot {
     request: Option<Request>,
     /// It is a receive that the kernel has ended for want of a buffer.
     is_starved: bool,
+    /// It was cancelled: it may end as it was about to, but does not go on.
+    is_cancelled: bool,
     state: State,
 }
 
@@ -106,6 +108,7 @@ impl<K: Kernel> Operations<K> {
                     generation: 0,
                     request: None,
                     is_starved: false,
+                    is_cancelled: false,
                     state: State::Unwatched,
                 });
                 index
@@ -117,6 +120,7 @@ impl<K: Kernel> Operations<K> {
             generation: slot.generation,
         };
         slot.state = state;
+        slot.is_cancelled = false;
         let request = slot.request.insert(request);
         // SAFETY: the request stays in its slot until the last completion: only `release` takes it
         // out, and that is called for an operation that is over, or that never began.
@@ -161,11 +165,16 @@ impl<K: Kernel> Operations<K> {
 
     /// Asks the kernel to end an operation, whose own completion then says so.
     pub(super) fn cancel(&mut self, token: Token) {
-        let slot = self.slot(token);
-        if slot.is_some_and(|slot| slot.is_starved) {
+        let Some(slot) = self.slot(token) else {
+            return;
+        };
+        if slot.is_starved {
             self.end_receive(token, -libc::ECANCELED);
             return;
         }
+        // The kernel may not find it: a send that ends as it is handed over, or a receive whose end
+        // for want of a buffer has not been seen yet. Neither is then started again.
+        slot.is_cancelled = true;
         // Without room for the request it ends by itself, or with its descriptor.
         self.start_unwatched(Request::Cancel(token)).ok();
     }
@@ -245,7 +254,9 @@ impl<K: Kernel> Operations<K> {
         } = completion;
         let slot = self.slot(token)?;
         match (&mut slot.request, slot.state) {
-            (Some(Request::Receive(_)), _) if !more && result == -libc::ENOBUFS => {
+            (Some(Request::Receive(_)), _)
+                if !more && result == -libc::ENOBUFS && !slot.is_cancelled =>
+            {
                 slot.is_starved = true;
                 self.starved.push_back(token);
                 None
@@ -292,7 +303,7 @@ impl<K: Kernel> Operations<K> {
         };
         let count = usize::try_from(result).unwrap_or(0);
         let found_no_room = count < chunk.len() && (result > 0 || result == -libc::EAGAIN);
-        if *how == Sending::Patient || !found_no_room {
+        if *how == Sending::Patient || !found_no_room || slot.is_cancelled {
             socket.sent(result, chunk.len(), *how);
             return false;
         }

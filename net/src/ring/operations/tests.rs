@@ -1,5 +1,8 @@
 //! A kernel that answers in any order, late and more than once, over thousands of operations that
-//! are started, taken and abandoned at random.
+//! are started, taken and abandoned at random. `crowd` does the same to sockets and their tasks.
+
+mod crowd;
+mod world;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,0 +1,395 @@
+//! A kernel with sockets, and the peers behind them: it brings bytes, runs out of buffers, takes
+//! sends whole, in part or not at all, lets cancellations come late, and speaks of operations that
+//! ended long ago. All by a seed.
+//!
+//! It looks into what it was lent only when it "works" on it, as the real one does: so memory that was
+//! freed or filled with something else meanwhile shows. What else it is told is checked against what
+//! it knows: each `assert` here is a rule that the back end must keep.
+//!
+//! What it does not do: touch a descriptor.
+
+mod peers;
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    io,
+    rc::{Rc, Weak},
+    task::Waker,
+    thread,
+};
+
+use super::Random;
+use crate::ring::{
+    Socket,
+    kernel::{Completion, Kernel, Request, Sending, Token, Wait},
+};
+
+/// What the kernel answers when it takes no more.
+pub(super) const REFUSED: i32 = libc::ENOMEM;
+
+/// All that the kernel and the peers know.
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) connections: Vec<Connection>,
+    /// Woken when nothing is under way any more.
+    pub(super) when_quiet: Option<Waker>,
+    /// The runtime ends: nobody waits for anything any more.
+    pub(super) is_ending: bool,
+    numbers: HashMap<*const Socket, usize>,
+    buffers: usize,
+    /// How many receives in 40 find no buffer.
+    hungry: usize,
+    /// Started since the last enter, in order.
+    handed: Vec<Operation>,
+    under_way: Vec<Operation>,
+    told: VecDeque<(Subject, Completion)>,
+    /// How many of those may be seen now.
+    visible: usize,
+    /// Ended for want of a buffer, in that order.
+    starved: VecDeque<(Token, usize)>,
+    fed: usize,
+    /// The rest of a send that must be started again, at once.
+    rest: Option<(Token, *const u8, usize)>,
+    /// Those that it was asked to end, whether it could or not.
+    cancelled: Vec<Token>,
+    /// Of operations that are over.
+    spent: Vec<Token>,
+}
+
+/// One socket and its peer.
+#[derive(Default)]
+pub(super) struct Connection {
+    pub(super) socket: Weak<Socket>,
+    /// The peer sends nothing and does not go.
+    pub(super) is_silent: bool,
+    /// The peer takes nothing for which there is no room at once.
+    pub(super) is_deaf: bool,
+    /// Bytes that were received.
+    pub(super) brought: usize,
+    /// How the stream ended.
+    pub(super) end: Option<i32>,
+    /// Bytes that were sent.
+    pub(super) sent: usize,
+    pub(super) is_broken: bool,
+    pub(super) is_refused: bool,
+    /// Somebody waits for the send that is under way.
+    pub(super) is_watched: bool,
+    /// Its reader waits for nothing else.
+    pub(super) is_reading: bool,
+    /// Words so far about its receives, each of which wakes its reader.
+    pub(super) words_in: usize,
+    /// Words so far that a send is over.
+    pub(super) words_out: usize,
+    receive: Option<Token>,
+    send: Option<Token>,
+}
+
+#[derive(Debug)]
+struct Operation {
+    token: Token,
+    work: Work,
+    /// It ends soon, whatever the peer does.
+    must_end: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Receive(usize),
+    Send(usize, *const u8, usize, Sending),
+    Cancel(Token),
+}
+
+/// What a completion is about.
+#[derive(Clone, Copy)]
+enum Subject {
+    Work(Work),
+    Stale,
+}
+
+impl World {
+    pub(super) fn new(mut random: Random) -> Self {
+        Self {
+            buffers: 1 + random.below(4),
+            hungry: random.below(25),
+            random,
+            connections: Vec::new(),
+            when_quiet: None,
+            is_ending: false,
+            numbers: HashMap::new(),
+            handed: Vec::new(),
+            under_way: Vec::new(),
+            told: VecDeque::new(),
+            visible: 0,
+            starved: VecDeque::new(),
+            fed: 0,
+            rest: None,
+            cancelled: Vec::new(),
+            spent: Vec::new(),
+        }
+    }
+
+    /// A peer for this socket. Tells its number.
+    pub(super) fn meet(&mut self, socket: &Rc<Socket>) -> usize {
+        let number = self.connections.len();
+        self.numbers.insert(Rc::as_ptr(socket), number);
+        self.connections.push(Connection {
+            socket: Rc::downgrade(socket),
+            is_silent: self.random.below(6) == 0,
+            is_deaf: self.random.below(6) == 0,
+            ..Connection::default()
+        });
+        number
+    }
+
+    /// Nothing is under way, and nothing is to be told.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.holds_nothing() && self.told.is_empty()
+    }
+
+    /// Nothing is lent to it.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.handed.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Whether the receive of this connection found no buffer. One that was cancelled since may count.
+    pub(super) fn is_starved(&self, number: usize) -> bool {
+        self.starved.iter().any(|(_, one)| *one == number)
+    }
+
+    fn number(&self, socket: &Rc<Socket>) -> usize {
+        self.numbers[&Rc::as_ptr(socket)]
+    }
+
+    fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+        let work = match request {
+            Request::Receive(socket) => Work::Receive(self.number(socket)),
+            Request::Send(socket, chunk, how) => {
+                Work::Send(self.number(socket), chunk.as_ptr(), chunk.len(), *how)
+            }
+            Request::Cancel(other) => Work::Cancel(*other),
+            _ => unreachable!("not part of this"),
+        };
+        if let Work::Cancel(other) = work {
+            self.cancelled.push(other);
+        }
+        let is_first = !self.goes_on(token, work);
+        assert!(!self.spent.contains(&token), "a token is used twice");
+        if self.random.below(64) == 0 {
+            self.refuse(token, work, is_first);
+            return Err(io::Error::from_raw_os_error(REFUSED));
+        }
+        if is_first {
+            self.begin(token, work);
+        }
+        self.handed.push(Operation {
+            token,
+            work,
+            must_end: false,
+        });
+        Ok(())
+    }
+
+    /// Whether this is the rest of a send, or a receive that tries again.
+    fn goes_on(&mut self, token: Token, work: Work) -> bool {
+        match work {
+            Work::Receive(_) => {
+                let Some(at) = self.starved.iter().position(|(one, _)| *one == token) else {
+                    return false;
+                };
+                // Those before it were cancelled, or they would have been first.
+                for (skipped, number) in self.starved.drain(..=at) {
+                    if skipped != token {
+                        self.connections[number].receive = None;
+                        self.connections[number].words_in += 1;
+                        self.spent.push(skipped);
+                    }
+                }
+                self.fed += 1;
+                assert!(self.fed <= self.buffers, "more than there are buffers for");
+                true
+            }
+            Work::Send(_, at, length, how) => match self.rest.take() {
+                Some(rest) => {
+                    assert_eq!(how, Sending::Patient);
+                    assert_eq!(rest, (token, at, length), "exactly what was left");
+                    true
+                }
+                None => false,
+            },
+            Work::Cancel(_) => false,
+        }
+    }
+
+    fn begin(&mut self, token: Token, work: Work) {
+        match work {
+            Work::Receive(number) => {
+                let connection = &mut self.connections[number];
+                assert_eq!(connection.end, None, "nothing comes after the end");
+                if let Some(before) = connection.receive.replace(token) {
+                    let at = self.starved.iter().position(|(one, _)| *one == before);
+                    let at = at.expect("one receive at a time");
+                    self.starved.remove(at);
+                    self.spent.push(before);
+                }
+            }
+            Work::Send(number, _, _, how) => {
+                let connection = &mut self.connections[number];
+                assert!(!connection.is_broken, "nothing is sent after a failure");
+                assert_eq!(connection.send.replace(token), None, "one send at a time");
+                assert_eq!(how, Sending::AtOnce);
+                connection.is_watched = false;
+            }
+            Work::Cancel(_) => {}
+        }
+    }
+
+    fn refuse(&mut self, token: Token, work: Work, is_first: bool) {
+        if !is_first {
+            self.spent.push(token);
+        }
+        match work {
+            Work::Receive(number) if !is_first => {
+                let connection = &mut self.connections[number];
+                connection.end = Some(REFUSED);
+                connection.receive = None;
+                connection.words_in += 1;
+            }
+            Work::Send(number, ..) if !is_first => {
+                let connection = &mut self.connections[number];
+                connection.is_broken = true;
+                connection.send = None;
+                connection.words_out += 1;
+            }
+            Work::Receive(_) | Work::Send(..) => {}
+            Work::Cancel(other) => {
+                let all = self.handed.iter_mut().chain(&mut self.under_way);
+                for operation in all.filter(|operation| operation.token == other) {
+                    operation.must_end = true;
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, wait: Wait, end_at_once: u32) {
+        let unwatched = self.handed.iter().filter(|operation| {
+            matches!(operation.work, Work::Send(number, _, _, Sending::AtOnce)
+                if !self.connections[number].is_watched)
+        });
+        if !self.is_ending {
+            assert_eq!(unwatched.count(), end_at_once as usize);
+            let is_forgotten = |(_, number): &(Token, usize)| self.connections[*number].is_reading;
+            assert!(
+                wait == Wait::No || !self.starved.iter().any(is_forgotten),
+                "a long wait while a receive is to try again"
+            );
+        }
+        assert_eq!(self.rest, None, "the rest of a send is forgotten");
+        self.fed = 0;
+        for operation in self.handed.iter().chain(&self.under_way) {
+            if let Work::Receive(number) | Work::Send(number, ..) = operation.work {
+                let is_there = self.connections[number].socket.strong_count() > 0;
+                assert!(is_there, "a socket is gone that the kernel was lent");
+            }
+        }
+        self.take_over();
+        for _ in 0..self.random.below(8) {
+            if !self.under_way.is_empty() {
+                let at = self.random.below(self.under_way.len());
+                self.happen(at);
+            }
+        }
+        if self.random.below(4) == 0 {
+            self.repeat();
+        }
+        if wait != Wait::No && self.told.is_empty() {
+            for at in (0..self.under_way.len()).rev() {
+                self.happen(at);
+            }
+            let is_over = self.when_quiet.is_some() && self.under_way.is_empty();
+            assert!(
+                is_over || !self.told.is_empty(),
+                "all wait, and nothing will come: {:?}",
+                self.under_way
+            );
+        }
+        let least = usize::from(wait != Wait::No).min(self.told.len());
+        self.visible = least + self.random.below(self.told.len() - least + 1);
+        if self.is_quiet()
+            && let Some(waker) = self.when_quiet.take()
+        {
+            waker.wake();
+        }
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        assert_eq!(self.rest, None, "the rest of a send is forgotten");
+        self.visible = self.visible.checked_sub(1)?;
+        let (subject, completion) = self.told.pop_front()?;
+        if let Subject::Work(work) = subject {
+            self.seen(work, &completion);
+        }
+        Some(completion)
+    }
+
+    /// What follows from a completion that the other side has seen.
+    fn seen(&mut self, work: Work, completion: &Completion) {
+        let Completion { token, result, .. } = *completion;
+        let is_cancelled = self.cancelled.contains(&token);
+        match work {
+            Work::Receive(number) => {
+                self.connections[number].words_in += 1;
+                if completion.more {
+                    return;
+                }
+                if result == -libc::ENOBUFS && !is_cancelled {
+                    self.starved.push_back((token, number));
+                    return;
+                }
+                self.connections[number].receive = None;
+            }
+            Work::Send(number, at, length, how) => {
+                let connection = &mut self.connections[number];
+                let count = usize::try_from(result).unwrap_or(0);
+                let is_full = count < length && (result > 0 || result == -libc::EAGAIN);
+                if how == Sending::AtOnce && is_full && !is_cancelled {
+                    self.rest = Some((token, at.wrapping_add(count), length - count));
+                    return;
+                }
+                connection.words_out += 1;
+                connection.send = None;
+                connection.is_broken |= count < length;
+                connection.is_refused |= result < 0 && how == Sending::AtOnce;
+            }
+            Work::Cancel(_) => {}
+        }
+        self.spent.push(token);
+    }
+}
+
+/// The kernel's side of the world.
+pub(super) struct WorldKernel(pub(super) Rc<RefCell<World>>);
+
+impl Kernel for WorldKernel {
+    #[expect(unsafe_code, reason = "as the trait has it")]
+    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+        self.0.borrow_mut().start(token, request)
+    }
+
+    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
+        // The first failure is the one to be read.
+        if thread::panicking() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.0.borrow_mut().enter(wait, end_at_once);
+        Ok(())
+    }
+
+    fn buffers(&self) -> usize {
+        self.0.borrow().buffers
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        self.0.borrow_mut().next()
+    }
+}
