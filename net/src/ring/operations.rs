@@ -5,7 +5,8 @@
 //!   and stopped waiting. So a buffer or a descriptor is never freed under the kernel's hands.
 //! - A slot is used again only after that last completion, with the next generation. So a late
 //!   completion is never taken for another operation's.
-//! - Whoever stops waiting cancels, and does not wait for that.
+//! - Whoever stops waiting cancels, and does not wait for that. What was cancelled is not started
+//!   again, whether the kernel found it or not.
 //!
 //! What it does not do: run tasks. It says which one a completion wakes.
 

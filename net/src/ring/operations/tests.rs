@@ -5,13 +5,16 @@ mod crowd;
 mod world;
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, VecDeque},
     fs::File,
     io,
     os::fd::OwnedFd,
     rc::Rc,
+    thread,
 };
 
+use self::world::World;
 use super::{Operations, State};
 use crate::ring::kernel::{Completion, Kernel, Request, Token, Wait};
 
@@ -177,4 +180,43 @@ fn what_the_kernel_does_not_take_is_given_back() {
     let token = operations.start(Request::Readable(fd), 1).unwrap();
     let state = operations.slot(token).unwrap().state;
     assert_eq!(state, State::Awaited(1));
+}
+
+/// The kernel's side of the world.
+struct WorldKernel(Rc<RefCell<World>>);
+
+impl Kernel for WorldKernel {
+    #[expect(
+        unsafe_code,
+        reason = "the world keeps the address of what is to be sent"
+    )]
+    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+        self.0.borrow_mut().start(token, request)
+    }
+
+    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
+        // The first failure is the one to be read.
+        if thread::panicking() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.0.borrow_mut().enter(wait, end_at_once);
+        Ok(())
+    }
+
+    fn buffers(&self) -> usize {
+        self.0.borrow().buffers
+    }
+
+    fn next(&mut self) -> Option<Completion> {
+        self.0.borrow_mut().next()
+    }
+}
+
+/// Reads what was lent to a [`WorldKernel`] by a send that has not ended, as late as the kernel may.
+fn read_lent(at: *const u8, count: usize) -> Vec<u8> {
+    // SAFETY: whoever started the send promised that its bytes live until its end, which is what is
+    // tested, and the caller asks for no more than they are.
+    #[expect(unsafe_code, reason = "what a kernel does")]
+    let bytes = unsafe { std::slice::from_raw_parts(at, count) };
+    bytes.to_vec()
 }

@@ -20,8 +20,8 @@ use std::{
 };
 
 use super::{
-    Random,
-    world::{REFUSED, World, WorldKernel},
+    Random, WorldKernel,
+    world::{REFUSED, World},
 };
 use crate::{
     Chunk, Either, Waiters, race,

@@ -11,18 +11,16 @@
 mod peers;
 
 use std::{
-    cell::RefCell,
     collections::{HashMap, VecDeque},
     io,
     rc::{Rc, Weak},
     task::Waker,
-    thread,
 };
 
 use super::Random;
 use crate::ring::{
     Socket,
-    kernel::{Completion, Kernel, Request, Sending, Token, Wait},
+    kernel::{Completion, Request, Sending, Token, Wait},
 };
 
 /// What the kernel answers when it takes no more.
@@ -37,7 +35,7 @@ pub(super) struct World {
     /// The runtime ends: nobody waits for anything any more.
     pub(super) is_ending: bool,
     numbers: HashMap<*const Socket, usize>,
-    buffers: usize,
+    pub(super) buffers: usize,
     /// How many receives in 40 find no buffer.
     hungry: usize,
     /// Started since the last enter, in order.
@@ -161,7 +159,11 @@ impl World {
         self.numbers[&Rc::as_ptr(socket)]
     }
 
-    fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+    /// An operation is handed over.
+    ///
+    /// # Errors
+    /// Refused, as happens.
+    pub(super) fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
         let work = match request {
             Request::Receive(socket) => Work::Receive(self.number(socket)),
             Request::Send(socket, chunk, how) => {
@@ -271,7 +273,8 @@ impl World {
         }
     }
 
-    fn enter(&mut self, wait: Wait, end_at_once: u32) {
+    /// Works on what was handed over, and goes on with what is under way.
+    pub(super) fn enter(&mut self, wait: Wait, end_at_once: u32) {
         let unwatched = self.handed.iter().filter(|operation| {
             matches!(operation.work, Work::Send(number, _, _, Sending::AtOnce)
                 if !self.connections[number].is_watched)
@@ -322,7 +325,8 @@ impl World {
         }
     }
 
-    fn next(&mut self) -> Option<Completion> {
+    /// The next word that may be seen.
+    pub(super) fn next(&mut self) -> Option<Completion> {
         assert_eq!(self.rest, None, "the rest of a send is forgotten");
         self.visible = self.visible.checked_sub(1)?;
         let (subject, completion) = self.told.pop_front()?;
@@ -364,32 +368,5 @@ impl World {
             Work::Cancel(_) => {}
         }
         self.spent.push(token);
-    }
-}
-
-/// The kernel's side of the world.
-pub(super) struct WorldKernel(pub(super) Rc<RefCell<World>>);
-
-impl Kernel for WorldKernel {
-    #[expect(unsafe_code, reason = "as the trait has it")]
-    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
-        self.0.borrow_mut().start(token, request)
-    }
-
-    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
-        // The first failure is the one to be read.
-        if thread::panicking() {
-            return Err(io::ErrorKind::Other.into());
-        }
-        self.0.borrow_mut().enter(wait, end_at_once);
-        Ok(())
-    }
-
-    fn buffers(&self) -> usize {
-        self.0.borrow().buffers
-    }
-
-    fn next(&mut self) -> Option<Completion> {
-        self.0.borrow_mut().next()
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         operations::tests::{
             completion,
             crowd::{byte_at, bytes_at},
+            read_lent,
         },
     },
 };
@@ -65,12 +66,9 @@ impl World {
             unreachable!();
         };
         assert!(count <= length);
-        // SAFETY: whoever started the send promised that these bytes live until its end, which is
-        // what is tested here.
-        #[expect(unsafe_code, reason = "what a kernel does")]
-        let bytes = unsafe { std::slice::from_raw_parts(at, count) };
+        let bytes = read_lent(at, count);
         let connection = &mut self.connections[number];
-        for byte in bytes {
+        for byte in &bytes {
             assert_eq!(*byte, byte_at(number, connection.sent), "foreign bytes");
             connection.sent += 1;
         }
