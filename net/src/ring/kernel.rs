@@ -98,12 +98,12 @@ pub(super) trait Kernel {
     #[expect(unsafe_code, reason = "the kernel keeps pointers into the request")]
     unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()>;
 
-    /// Hands over what was started and waits, as far as `wait` says, for one completion more than
-    /// `end_at_once`: that many of what was started end as they are handed over, and wake nobody.
+    /// Hands over what was started and waits, as far as `wait` says, for one completion. That of a send
+    /// which ends as it is handed over is one: it may have a rest that must be sent before anybody sleeps.
     ///
     /// # Errors
     /// What io_uring_enter(2) answered, but for what passes.
-    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()>;
+    fn enter(&mut self, wait: Wait) -> io::Result<()>;
 
     /// Receives that can have a buffer at the same time.
     fn buffers(&self) -> usize;
@@ -120,8 +120,8 @@ impl Kernel for Box<dyn Kernel> {
         unsafe { (**self).start(token, request) }
     }
 
-    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
-        (**self).enter(wait, end_at_once)
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        (**self).enter(wait)
     }
 
     fn buffers(&self) -> usize {

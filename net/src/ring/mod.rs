@@ -9,7 +9,7 @@
 //!
 //! What makes it cheap: one system call a turn for all that the tasks of a turn have started; a
 //! receive that stays on over many requests and takes a buffer only when bytes come; completions
-//! that go straight to the task that waits; and no wait between a send and what follows it.
+//! that go straight to the task that waits; and no task that is woken for the end of its send.
 //!
 //! What holds at all times, and who sees to it:
 //! - What the kernel reads or writes lives until the last completion of the operation, whoever waited
@@ -18,8 +18,8 @@
 //!   was used (`operations`).
 //! - A buffer has one writer: the kernel until the completion that names it, then us (`uring`).
 //! - A socket has one receive and one send under way at most, so bytes are in order (`socket`).
-//! - The loop sleeps only if no task is ready, no starved receive can be fed, and every send that it
-//!   hands over has ended (`executor`, `operations`).
+//! - The loop sleeps only if no task is ready and no starved receive can be fed; the end of a send that
+//!   is handed over wakes it, so that a rest is never left lying (`executor`, `operations`).
 //!
 //! What it does not do: use linked timeouts (own timers end what takes too long), sqpoll, registered
 //! files, or a wait for several completions: `bench-results/README.md` says what those were worth.

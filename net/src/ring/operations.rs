@@ -29,8 +29,6 @@ pub(super) struct Operations<K> {
     kernel: K,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// The sends of this turn, which end as they are handed over.
-    sends: Vec<Token>,
     /// Receives that found no buffer, in the order in which they are to try again. One that was
     /// cancelled may still stand here.
     starved: VecDeque<Token>,
@@ -65,7 +63,6 @@ impl<K: Kernel> Operations<K> {
             kernel,
             slots: Vec::new(),
             free: Vec::new(),
-            sends: Vec::new(),
             starved: VecDeque::new(),
             woken: Vec::new(),
         }
@@ -84,12 +81,7 @@ impl<K: Kernel> Operations<K> {
     /// # Errors
     /// When the kernel takes no more.
     pub(super) fn start_unwatched(&mut self, request: Request) -> io::Result<Token> {
-        let is_send = matches!(request, Request::Send(..));
-        let token = self.start_as(request, State::Unwatched)?;
-        if is_send {
-            self.sends.push(token);
-        }
-        Ok(token)
+        self.start_as(request, State::Unwatched)
     }
 
     /// Has `waiter` woken at the end of an operation that tells its socket how it ended.
@@ -187,8 +179,7 @@ impl<K: Kernel> Operations<K> {
     pub(super) fn turn(&mut self, wait: Wait, mut wake: impl FnMut(TaskId)) -> io::Result<()> {
         let is_more_to_do = self.feed_starved() || !self.woken.is_empty();
         let wait = if is_more_to_do { Wait::No } else { wait };
-        let ends_at_once = self.sends_unwatched();
-        self.kernel.enter(wait, ends_at_once)?;
+        self.kernel.enter(wait)?;
         while let Some(completion) = self.kernel.next() {
             if let Some(task) = self.complete(completion) {
                 wake(task);
@@ -235,17 +226,6 @@ impl<K: Kernel> Operations<K> {
         }
     }
 
-    /// Sends of this turn that wake nobody: a wait for one completion would find theirs, and so end at
-    /// once for nothing.
-    fn sends_unwatched(&mut self) -> u32 {
-        let mut count = 0;
-        while let Some(token) = self.sends.pop() {
-            let slot = self.slot(token);
-            count += u32::from(slot.is_some_and(|slot| slot.state == State::Unwatched));
-        }
-        count
-    }
-
     fn complete(&mut self, completion: Completion) -> Option<TaskId> {
         let Completion {
             token,
@@ -259,6 +239,9 @@ impl<K: Kernel> Operations<K> {
                 if !more && result == -libc::ENOBUFS && !slot.is_cancelled =>
             {
                 slot.is_starved = true;
+                if let Some(Request::Receive(socket)) = &slot.request {
+                    socket.starved();
+                }
                 self.starved.push_back(token);
                 None
             }

@@ -228,6 +228,34 @@ fn a_send_that_is_given_up_sends_nothing_of_what_comes_after_it() {
     });
 }
 
+/// Whoever sends is asleep by the time when there is room again: nothing but the loop itself can go on.
+#[test]
+fn the_rest_of_a_send_goes_out_while_everybody_sleeps() {
+    const LENGTH: usize = 8 << 20;
+    on_ring(Size::SMALL, async {
+        let (listener, address) = listen();
+        let peer = thread::spawn(move || {
+            let mut peer = connect(address);
+            let mut all = vec![0; LENGTH];
+            peer.read_exact(&mut all).unwrap();
+            peer.write_all(b"all").unwrap();
+        });
+        let (mut stream, _peer) = listener.accept().await.unwrap();
+        // More than a socket takes at once.
+        stream
+            .sender
+            .send(Chunk::copied(&vec![7; LENGTH]))
+            .await
+            .unwrap();
+        let answer = race(stream.receiver.recv(), sleep(DEADLINE / 4)).await;
+        let Either::First(answer) = answer else {
+            panic!("the rest was left lying");
+        };
+        assert_eq!(&answer.unwrap()[..], b"all");
+        peer.join().unwrap();
+    });
+}
+
 /// The sum over everything that was received, and how much that was.
 async fn sum_up(mut stream: Stream) {
     let mut hasher = DefaultHasher::new();

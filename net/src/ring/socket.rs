@@ -55,6 +55,8 @@ struct Inbox {
     /// How the stream ended: an errno, or 0 for a proper end.
     ended: Cell<Option<i32>>,
     reader: Cell<Option<TaskId>>,
+    /// Something has come for which there was no buffer, and it is to be asked for again.
+    starved: Cell<bool>,
     receive: Cell<Receive>,
 }
 
@@ -135,6 +137,7 @@ impl Socket {
     /// The kernel's word about the receive. Tells whom to wake.
     pub(super) fn received(&self, result: i32, data: Option<Chunk>, more: bool) -> Option<TaskId> {
         let inbox = &self.inbox;
+        inbox.starved.set(false);
         if !more {
             inbox.receive.set(Receive::Off);
         }
@@ -155,6 +158,11 @@ impl Socket {
         inbox.reader.take()
     }
 
+    /// Something has come, and no buffer was left for it.
+    pub(super) fn starved(&self) {
+        self.inbox.starved.set(true);
+    }
+
     /// Nobody reads any more.
     pub(crate) fn stop_receiving(&self) {
         if let Receive::On(token) = self.inbox.receive.get() {
@@ -170,7 +178,8 @@ impl Socket {
         if !inbox.waiting.borrow().is_empty() || inbox.ended.get().is_some() {
             return Some(false);
         }
-        matches!(inbox.receive.get(), Receive::On(_)).then_some(true)
+        let would_tell = matches!(inbox.receive.get(), Receive::On(_)) && !inbox.starved.get();
+        would_tell.then_some(true)
     }
 
     /// Hands bytes over, once those before them are sent.

@@ -32,7 +32,7 @@ pub(crate) struct Size {
     /// does not fit and hands it over later (IORING_FEAT_NODROP), so nothing is lost.
     pub(crate) entries: u32,
     /// Buffers that the kernel can choose from, a power of two. They are given memory when they are
-    /// used for the first time, so an idle thread has none of these 2 MiB.
+    /// used for the first time, so an idle thread has none of these 4 MiB.
     pub(crate) buffers: u16,
 }
 
@@ -153,19 +153,18 @@ impl Kernel for Uring {
         }
     }
 
-    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
         let limit = match wait {
             Wait::No => return passed(self.ring.submit()),
             Wait::Long => Duration::MAX,
             Wait::Within(time) => time,
         };
-        let enough = 1 + end_at_once as usize;
         let time = Timespec::from(limit);
         let mut arguments = SubmitArgs::new();
         if limit < Duration::MAX {
             arguments = arguments.timespec(&time);
         }
-        passed(self.ring.submitter().submit_with_args(enough, &arguments))
+        passed(self.ring.submitter().submit_with_args(1, &arguments))
     }
 
     fn buffers(&self) -> usize {

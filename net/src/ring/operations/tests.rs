@@ -46,7 +46,7 @@ impl Kernel for Fake {
         Ok(())
     }
 
-    fn enter(&mut self, _: Wait, _: u32) -> io::Result<()> {
+    fn enter(&mut self, _: Wait) -> io::Result<()> {
         Ok(())
     }
 
@@ -194,12 +194,12 @@ impl Kernel for WorldKernel {
         self.0.borrow_mut().start(token, request)
     }
 
-    fn enter(&mut self, wait: Wait, end_at_once: u32) -> io::Result<()> {
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
         // The first failure is the one to be read.
         if thread::panicking() {
             return Err(io::ErrorKind::Other.into());
         }
-        self.0.borrow_mut().enter(wait, end_at_once);
+        self.0.borrow_mut().enter(wait);
         Ok(())
     }
 

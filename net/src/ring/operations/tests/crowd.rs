@@ -276,7 +276,6 @@ impl Connection {
         let is_deaf = {
             let mut world = self.world.borrow_mut();
             let connection = &mut world.connections[self.number];
-            connection.is_watched = !self.socket.is_flushed();
             connection.is_deaf
         };
         if is_deaf || below(&self.world, 3) == 0 {

@@ -72,7 +72,6 @@ pub(super) struct Connection {
     pub(super) is_broken: bool,
     pub(super) is_refused: bool,
     /// Somebody waits for the send that is under way.
-    pub(super) is_watched: bool,
     /// Its reader waits for nothing else.
     pub(super) is_reading: bool,
     /// Words so far about its receives, each of which wakes its reader.
@@ -240,7 +239,6 @@ impl World {
                 assert!(!connection.is_broken, "nothing is sent after a failure");
                 assert_eq!(connection.send.replace(token), None, "one send at a time");
                 assert_eq!(how, Sending::AtOnce);
-                connection.is_watched = false;
             }
             Work::Cancel(_) => {}
         }
@@ -274,13 +272,8 @@ impl World {
     }
 
     /// Works on what was handed over, and goes on with what is under way.
-    pub(super) fn enter(&mut self, wait: Wait, end_at_once: u32) {
-        let unwatched = self.handed.iter().filter(|operation| {
-            matches!(operation.work, Work::Send(number, _, _, Sending::AtOnce)
-                if !self.connections[number].is_watched)
-        });
+    pub(super) fn enter(&mut self, wait: Wait) {
         if !self.is_ending {
-            assert_eq!(unwatched.count(), end_at_once as usize);
             let is_forgotten = |(_, number): &(Token, usize)| self.connections[*number].is_reading;
             assert!(
                 wait == Wait::No || !self.starved.iter().any(is_forgotten),
