@@ -121,12 +121,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--contestants", default=",".join(["nginx", *contestants.GATEWAYS]), help="names, with commas")
-    parser.add_argument("--binary", type=Path, help="a gateway that is built already")
-    options = parser.parse_args()
-    names = options.contestants.split(",")
-    if "nginx" not in names:
-        parser.error("nginx is always a contestant")
+    options = contestants.parsed(parser, ["nginx", *contestants.GATEWAYS])
+    names = options.contestants
     bench.need("nginx")
     bench.raise_file_limit()
     binary = options.binary or bench.release_binary("ringway", "ringway")

@@ -236,6 +236,17 @@ def closed_loop(contestant, url, connections, seconds, load_core):
     return measure
 
 
+def parsed(parser, default):
+    """The options, with two that all comparisons have: who takes part, and another gateway."""
+    parser.add_argument("--contestants", default=",".join(default), help="names, with commas")
+    parser.add_argument("--binary", type=Path, help="a gateway that is built already")
+    options = parser.parse_args()
+    options.contestants = options.contestants.split(",")
+    if "nginx" not in options.contestants:
+        parser.error("nginx is always a contestant")
+    return options
+
+
 def versions(names):
     """What the peers among `names` say about themselves."""
     asked = {"nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"]}

@@ -29,13 +29,10 @@ def parsed():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
     parser.add_argument("--only", default=",".join(sections.ALL), help="sections, with commas")
-    parser.add_argument("--contestants", default=",".join(contestants.ALL), help="names, with commas")
-    parser.add_argument("--binary", type=Path, help="a gateway that is built already")
-    options = parser.parse_args()
-    options.only, options.contestants = options.only.split(","), options.contestants.split(",")
-    unknown = set(options.only) - set(sections.ALL)
-    if unknown or "nginx" not in options.contestants:
-        parser.error(f"sections are {', '.join(sections.ALL)}, and nginx is always a contestant")
+    options = contestants.parsed(parser, contestants.ALL)
+    options.only = options.only.split(",")
+    if set(options.only) - set(sections.ALL):
+        parser.error(f"sections are {', '.join(sections.ALL)}")
     return options
 
 

@@ -119,8 +119,8 @@ impl Stream {
         }
     }
 
-    /// The same as far as this thread has heard, which costs nothing where a receive is always
-    /// under way: what came before the last turn of the loop is known.
+    /// What [`Stream::is_quiet`] tells, as far as this thread has heard, which costs nothing where a
+    /// receive is always under way: what came before the last turn of the loop is known.
     #[must_use]
     pub fn seems_quiet(&self) -> bool {
         self.seemed_quiet()

@@ -63,7 +63,7 @@ struct Inbox {
 /// The one receive of a socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Receive {
-    /// None: not asked for yet, out of buffers, stopped, or at the end.
+    /// None: not asked for yet, stopped, or at the end. One that found no buffer is still on.
     #[default]
     Off,
     On(Token),
@@ -144,7 +144,7 @@ impl Socket {
         match (result, data) {
             (1.., Some(chunk)) => inbox.waiting.borrow_mut().push_back(chunk),
             (0, _) => inbox.ended.set(Some(0)),
-            // Out of buffers, or stopped by us: the next reader asks again.
+            // Stopped by us, or interrupted: the next reader asks again.
             _ if passes(-result) => {}
             _ => inbox.ended.set(Some(-result)),
         }
