@@ -1,7 +1,7 @@
 """Charts as SVG text, without a library: lines or bars with a range, legible on light and dark pages.
 
 A series is a name and, for each place on the x axis, (lowest, middle, highest) or None. The y axis begins
-at zero, so that heights can be compared. Names in `known` look the same in every chart. It draws what
+at zero, so that heights can be compared, but for lines on a logarithmic one. Names in `known` look the same in every chart. It draws what
 it is given and computes nothing.
 """
 
@@ -26,10 +26,10 @@ STYLE = """
 """
 
 
-def lines(title, x_title, places, y_title, series, known=()):
+def lines(title, x_title, places, y_title, series, known=(), is_log=False):
     """A line per series over `places`, which stand at equal distances."""
     step = INNER_WIDTH / len(places)
-    drawing = _Drawing(title, x_title, places, y_title, series, known)
+    drawing = _Drawing(title, x_title, places, y_title, series, known, is_log)
     for number, (name, points) in enumerate(series.items()):
         # A little beside each other, so that ranges do not cover each other.
         aside = (number - (len(series) - 1) / 2) * min(8, step / 2 / len(series))
@@ -58,14 +58,21 @@ def _ticks(highest):
     return [number * step for number in range(math.ceil(highest / step) + 1)]
 
 
+def _powers(lowest, highest):
+    """Powers of ten from below `lowest` to above `highest`."""
+    return [10**power for power in range(math.floor(math.log10(lowest)), math.ceil(math.log10(highest)) + 1)]
+
+
 class _Drawing:
     """The frame of a chart, and what is drawn into it."""
 
-    def __init__(self, title, x_title, places, y_title, series, known):
+    def __init__(self, title, x_title, places, y_title, series, known, is_log=False):
         names = [*known, *(name for name in series if name not in known)]
         self.looks = {name: number for number, name in enumerate(names)}
-        highest = max(point[2] for points in series.values() for point in points if point)
-        self.ticks = _ticks(highest)
+        points = [point for points in series.values() for point in points if point]
+        highest = max(point[2] for point in points)
+        self.is_log = is_log
+        self.ticks = _powers(min(point[0] for point in points), highest) if is_log else _ticks(highest)
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" '
             f'height="{HEIGHT}" role="img" aria-label="{escape(title)}">',
@@ -79,9 +86,9 @@ class _Drawing:
 
     def _frame(self, x_title, places, y_title):
         right, bottom = LEFT + INNER_WIDTH, TOP + INNER_HEIGHT
-        for value in self.ticks:
+        for number, value in enumerate(self.ticks):
             y = self._y(value)
-            kind = "grid" if value else "axis"
+            kind = "grid" if number else "axis"
             self.parts.append(
                 f'<line class="{kind}" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
                 f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,g}</text>'
@@ -97,7 +104,10 @@ class _Drawing:
         )
 
     def _y(self, value):
-        return TOP + INNER_HEIGHT * (1 - value / self.ticks[-1])
+        share = value / self.ticks[-1]
+        if self.is_log:
+            share = 1 + math.log(share) / math.log(self.ticks[-1] / self.ticks[0])
+        return TOP + INNER_HEIGHT * (1 - share)
 
     def _colour(self, name):
         return COLOURS[self.looks[name] % len(COLOURS)]
