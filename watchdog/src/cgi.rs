@@ -1,11 +1,12 @@
 //! The request as environment variables of the program.
 //!
-//! `Http_Method`, `Http_Path`, `Http_Query` (if there is one), `Http_Host`, `Http_ContentLength`,
-//! and `Http_NAME` for each header, NAME being its name in the usual capitals with `_` for `-`: the
-//! names that OpenFaaS's watchdogs use.
+//! `Http_Method`, `Http_Path`, `Http_Query` (if there is one), `Http_Host`, the length of the body as
+//! `Http_ContentLength` and `Http_Content_Length` (0 without a body, -1 if it is chunked), and
+//! `Http_NAME` for each header, NAME being its name in the usual capitals with `_` for `-`: the
+//! names and values that OpenFaaS's watchdogs use.
 //!
 //! Left out is what could fool the program:
-//! - headers that would come out under one of the first five names;
+//! - headers that would come out under one of the first six names;
 //! - `Proxy`, since Python takes `Http_Proxy` for the proxy to use (CVE-2016-1000110);
 //! - names with `_` in them. `X_Forwarded_For` would become the same variable as
 //!   `X-Forwarded-For`, and of two variables of one name most programs take the first: a client
@@ -30,19 +31,29 @@ pub(crate) fn fill(environment: &mut Environment, head: &RequestHead<'_>) {
     if let Some(host) = head.host {
         set(environment, b"Http_Host", host);
     }
-    if let Framing::Length(length) = head.framing {
-        let mut text = itoa::Buffer::new();
-        set(
-            environment,
-            b"Http_ContentLength",
-            text.format(length).as_bytes(),
-        );
+    let mut digits = itoa::Buffer::new();
+    let length = match head.framing {
+        Framing::None => "0",
+        Framing::Length(length) => digits.format(length),
+        // RFC 9112 §6.3: a request never ends with its connection.
+        Framing::Chunked | Framing::UntilClose => "-1",
+    };
+    for name in [&b"Http_ContentLength"[..], b"Http_Content_Length"] {
+        set(environment, name, length.as_bytes());
     }
     fill_headers(environment, head);
 }
 
 fn fill_headers(environment: &mut Environment, head: &RequestHead<'_>) {
-    const LEFT_OUT: [&str; 6] = ["method", "path", "query", "host", "contentlength", "proxy"];
+    const LEFT_OUT: [&str; 7] = [
+        "method",
+        "path",
+        "query",
+        "host",
+        "contentlength",
+        "content-length",
+        "proxy",
+    ];
     let mut name = Vec::with_capacity(32);
     let mut joined = Vec::new();
     for (header, values) in by_name(head.headers) {
@@ -139,9 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn chunked_bodies_have_no_length_and_an_empty_query_is_none() {
+    fn the_length_of_a_chunked_body_is_not_known_and_an_empty_query_is_none() {
         let head = "PUT /? HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         let want = [
+            "Http_ContentLength=-1",
+            "Http_Content_Length=-1",
             "Http_Host=x",
             "Http_Method=PUT",
             "Http_Path=/",
@@ -181,6 +194,8 @@ mod tests {
         assert_eq!(
             variables(head),
             [
+                "Http_ContentLength=0",
+                "Http_Content_Length=0",
                 "Http_Host=x",
                 "Http_Method=GET",
                 "Http_Path=/real",
