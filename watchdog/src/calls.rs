@@ -147,7 +147,7 @@ impl Calls {
             // What a process has left that waits on the shelf is a helper of a call to come.
             let is_wanted = || process::session(*pid).is_some_and(|own| waiting.contains(&own));
             if oldest.is_none_or(|oldest| *oldest > seen)
-                && !(!waiting.is_empty() && is_wanted())
+                && (waiting.is_empty() || !is_wanted())
                 && let Err(error) = process::kill_orphan(*pid)
             {
                 log::line(&format!(

@@ -79,7 +79,12 @@ impl Program {
             errors,
             gap,
         } = self;
-        let reading = pin!(read_to_end(child, pipe, gap, output, sender, slow));
+        let slow = async {
+            slow.expired().await;
+            // The next one need not wait for this one's answer.
+            drop(gap.take());
+        };
+        let reading = pin!(read_to_end(child, pipe, output, sender, slow));
         let logging = pin!(async {
             if let Some((pipe, lines)) = errors {
                 while let Ok(bytes) = pipe.recv().await
@@ -138,16 +143,13 @@ impl Program {
 async fn read_to_end(
     child: &Child,
     pipe: &mut PipeReader,
-    gap: &mut Option<Gap>,
     output: &mut Output<'_>,
     sender: &mut Sender,
-    slow: &Timer,
+    slow: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
     {
         let mut end = pin!(async {
-            slow.expired().await;
-            // The next one need not wait for this one's answer.
-            drop(gap.take());
+            slow.await;
             calls::ended(child).await;
         });
         loop {
