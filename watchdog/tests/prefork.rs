@@ -20,7 +20,7 @@ fn start(driver: &str, fprocess: &str, settings: &[(&str, &str)]) -> Watchdog {
 fn pids(watchdog: &Watchdog) -> Vec<i32> {
     let children = watchdog.children();
     let pids = children.split_ascii_whitespace();
-    pids.map(|pid| pid.parse().unwrap()).collect()
+    pids.map(|pid| pid.parse().expect("a number")).collect()
 }
 
 fn wait_for_shelf(watchdog: &Watchdog) -> Vec<i32> {
