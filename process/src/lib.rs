@@ -50,7 +50,7 @@ pub use family::{children, kill_orphan, reap_orphans};
 pub use group::{kill_descendants, kill_family, kill_group, kill_matching, kill_session};
 pub use parent::become_subreaper;
 pub use pipe::{pipe, set_nonblocking, set_pipe_size};
-pub use procfs::{children_of, has_ended, start_time};
+pub use procfs::{children_of, has_ended, session, start_time};
 pub use program::Program;
 pub use signal::Signal;
 pub use status::Exit;

@@ -26,6 +26,12 @@ pub fn start_time(pid: i32) -> Option<u64> {
     stat(pid).map(|stat| stat.started)
 }
 
+/// The session of a process, which is the id of the session's first process; none if there is no such
+/// process.
+pub fn session(pid: i32) -> Option<i32> {
+    stat(pid).map(|stat| stat.session)
+}
+
 /// Whether a process has ended: gone, or a zombie whose status nobody has taken.
 pub fn has_ended(pid: i32) -> bool {
     stat(pid).is_none_or(|stat| stat.is_dead())

@@ -31,6 +31,8 @@ struct Inner {
     last: Cell<u64>,
     /// Number of a call → its process.
     processes: RefCell<BTreeMap<u64, i32>>,
+    /// Processes that wait for a call.
+    waiting: RefCell<HashSet<i32>>,
     /// Adopted process → number of the last call when it was first seen.
     adopted: RefCell<HashMap<i32, u64>>,
     spared: HashSet<i32>,
@@ -85,13 +87,24 @@ impl Calls {
         }
     }
 
+    /// Notes a process that waits for a call, which may come late or never: until the guard is
+    /// dropped it is not taken for one left behind, but nothing else lives longer because of it.
+    pub(crate) fn waiting(&self, pid: i32) -> Waiting {
+        self.inner.waiting.borrow_mut().insert(pid);
+        Waiting {
+            calls: self.clone(),
+            pid,
+        }
+    }
+
     /// Ends every process of every call, and all that they started, at once.
     pub(crate) fn end_all(&self) {
         // After an orderly end there is nothing to end, and /proc need not be walked.
-        if self.inner.processes.borrow().is_empty() && self.sweep() == 0 {
+        let mut processes: Vec<i32> = self.inner.processes.borrow().values().copied().collect();
+        processes.extend(&*self.inner.waiting.borrow());
+        if processes.is_empty() && self.sweep() == 0 {
             return;
         }
-        let processes: Vec<i32> = self.inner.processes.borrow().values().copied().collect();
         let report = |result: std::io::Result<usize>| {
             if let Err(error) = result {
                 log::line(&format!("not every process could be ended: {error}"));
@@ -114,7 +127,9 @@ impl Calls {
         let inner = &self.inner;
         let processes = inner.processes.borrow();
         let mut adopted = inner.adopted.borrow_mut();
-        let is_known = |pid| processes.values().any(|known| *known == pid);
+        let waiting = inner.waiting.borrow();
+        let is_known =
+            |pid| waiting.contains(&pid) || processes.values().any(|known| *known == pid);
         let mut running = match process::reap_orphans(is_known) {
             Ok(running) => running,
             Err(error) => {
@@ -129,7 +144,10 @@ impl Calls {
         let oldest = processes.keys().next();
         for pid in &running {
             let seen = *adopted.entry(*pid).or_insert_with(|| inner.last.get());
+            // What a process has left that waits on the shelf is a helper of a call to come.
+            let is_wanted = || process::session(*pid).is_some_and(|own| waiting.contains(&own));
             if oldest.is_none_or(|oldest| *oldest > seen)
+                && (waiting.is_empty() || !is_wanted())
                 && let Err(error) = process::kill_orphan(*pid)
             {
                 log::line(&format!(
@@ -190,10 +208,24 @@ impl Drop for Noted {
     fn drop(&mut self) {
         let inner = &self.calls.inner;
         inner.processes.borrow_mut().remove(&self.number);
-        // With none left this costs one system call if, as nearly always, no child is left.
-        if inner.processes.borrow().is_empty() {
+        // With none left this costs one system call if, as nearly always, no child is left. With
+        // processes on the shelf it costs more, and is left to the task that sweeps now and then.
+        if inner.processes.borrow().is_empty() && inner.waiting.borrow().is_empty() {
             self.calls.sweep();
         }
+    }
+}
+
+/// A process that waits for a call.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    calls: Calls,
+    pid: i32,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.calls.inner.waiting.borrow_mut().remove(&self.pid);
     }
 }
 

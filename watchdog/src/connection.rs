@@ -97,7 +97,7 @@ impl Connection {
                     log_headers(head);
                 }
                 match &config.mode {
-                    Mode::Fork => {
+                    Mode::Fork(_) => {
                         self.marshal = prepare_fork(head, config, &mut self.environment);
                     }
                     Mode::Http(http) => self.forward = Some(http::head(head, http)),
@@ -131,9 +131,13 @@ impl Connection {
 
     async fn answer(&mut self, request: &Request) -> Next {
         let ill = match request.route {
-            Route::Function => match self.service.function.clone() {
-                Some(function) => return http::call(self, request, &function).await,
-                None => return fork::call(self, request).await,
+            Route::Function => match (self.service.function.clone(), &self.service.config.mode) {
+                (Some(function), _) => return http::call(self, request, &function).await,
+                (None, Mode::Fork(fork)) => {
+                    let fork = *fork;
+                    return fork::call(self, request, fork).await;
+                }
+                (None, Mode::Http(_)) => None,
             },
             Route::Health => self.not_healthy(),
             Route::Ready => self.not_ready(),

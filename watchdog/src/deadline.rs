@@ -59,6 +59,11 @@ impl Deadline {
         })
     }
 
+    /// Counts from now on.
+    pub(crate) fn begin_again(&mut self) {
+        self.began = Instant::now();
+    }
+
     /// How long the call has taken so far.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()

@@ -9,6 +9,20 @@ pub(crate) const HEAD: wire::Limits = wire::Limits::DEFAULT;
 /// become a status; above, the answer is streamed. Memory for calls in flight is bounded by this.
 pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024;
 
+/// The largest piece in which held bytes are kept, in bytes: large enough to be sent in few writes, and
+/// as much as may be allocated in vain.
+pub(crate) const PIECE_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many processes may wait for their requests.
+pub(crate) const PREFORK_MAX: usize = 256;
+
+/// The pause between two processes that are started ahead of their requests: each takes the only thread
+/// for some 300 µs, and requests come first.
+pub(crate) const PREFORK_PAUSE: Duration = Duration::from_millis(1);
+
+/// The pause before trying again when one could not be started.
+pub(crate) const PREFORK_RETRY: Duration = Duration::from_secs(1);
+
 /// A held body up to this size goes out in one write with its head, in bytes; above, copying it
 /// would cost more than a second write.
 pub(crate) const JOINED_BYTES_MAX: usize = net::CHUNK_BYTES - 1024;
@@ -79,4 +93,5 @@ pub(crate) const BACKLOG_MAX: Duration = Duration::from_millis(100);
 pub(crate) const RETRY_AFTER_S: u32 = 1;
 
 const _: () = assert!(HELD_BYTES_MAX >= JOINED_BYTES_MAX);
+const _: () = assert!(PIECE_BYTES_MAX >= HELD_BYTES_MAX);
 const _: () = assert!(SILENCE_AFTER_END.as_millis() < OUTPUT_AFTER_END_MAX.as_millis());

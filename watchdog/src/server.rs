@@ -13,6 +13,7 @@ use crate::calls::Calls;
 use crate::config::{Config, Mode};
 use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
+use crate::mode::fork;
 use crate::mode::http::{self, Function};
 use crate::service::Service;
 use crate::{connection, log, shutdown};
@@ -43,7 +44,7 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
     let (mut runtime, driver) = Runtime::on_any(driver).map_err(|error| error.to_string())?;
     let function = match &config.mode {
-        Mode::Fork => None,
+        Mode::Fork(_) => None,
         Mode::Http(http) => Some(Rc::new(Function::new(http)?)),
     };
     let calls = Calls::new();
@@ -60,6 +61,9 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
         log_start(&service, &driver);
         if let Some(function) = service.function.clone() {
             net::spawn(http::keep(function, Rc::clone(&service)));
+        }
+        if service.shelf.is_on() {
+            net::spawn(fork::fill(Rc::clone(&service)));
         }
         Ok(shutdown::run(&service, listener, signals, lifeline).await)
     })

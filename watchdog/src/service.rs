@@ -10,6 +10,7 @@ use process::{Command, Group, Template};
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::lock_file::LockFile;
+use crate::mode::fork::Shelf;
 use crate::mode::http::Function;
 
 /// Settings and state of a watchdog. It lives on one thread.
@@ -17,6 +18,8 @@ use crate::mode::http::Function;
 pub(crate) struct Service {
     pub(crate) config: Config,
     pub(crate) calls: Calls,
+    /// Processes that wait for a call.
+    pub(crate) shelf: Shelf,
     /// The program, ready to start; none while it cannot be found.
     template: RefCell<Option<Rc<Template>>>,
     /// There from the start, unless `suppress_lock`, until the shutdown.
@@ -44,6 +47,7 @@ impl Service {
         function: Option<Rc<Function>>,
     ) -> Self {
         Self {
+            shelf: Shelf::new(&config.mode),
             config,
             calls,
             template: RefCell::default(),
@@ -105,6 +109,7 @@ impl Service {
     pub(crate) fn stop(&self) {
         self.is_stopping.set(true);
         drop(self.lock_file.borrow_mut().take());
+        self.shelf.clear();
         for open in self
             .connections
             .borrow()

@@ -5,23 +5,7 @@ mod support;
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use support::{Answer, Client, Watchdog, noise, on_each_driver, wait_until};
-
-/// Posts `body` and reads the answer at the same time, as clients of streams must.
-fn exchange(client: &mut Client, body: &[u8]) -> Answer {
-    let mut writer = client.stream.try_clone().expect("a second handle");
-    let head = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            writer.write_all(head.as_bytes()).expect("it can be sent");
-            writer.write_all(body).expect("it can be sent");
-        });
-        client.answer()
-    })
-}
+use support::{Watchdog, noise, on_each_driver, wait_until};
 
 #[test]
 fn large_bodies_stream_through() {
@@ -29,25 +13,12 @@ fn large_bodies_stream_through() {
         let watchdog = Watchdog::start(driver, &[("fprocess", "cat")]);
         let body = noise(8 << 20);
         let mut client = watchdog.connect();
-        let answer = exchange(&mut client, &body);
+        let answer = client.exchange(&body);
         assert!(answer.is_whole && answer.body == body);
         // Nothing is left over: the connection goes on.
         client.send("POST / HTTP/1.1\r\nHost: x\r\n", b"again");
         assert_eq!(client.answer().text(), "again");
     });
-}
-
-/// The most memory that the watchdog has ever had resident, KiB; unlike what it has now, this also
-/// shows what was given back before anybody looked.
-fn resident_kib_max(watchdog: &Watchdog) -> usize {
-    let path = format!("/proc/{}/status", watchdog.child.pid());
-    let status = std::fs::read_to_string(path).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    number
-        .expect("proc_pid_status(5)")
-        .parse()
-        .expect("a number")
 }
 
 /// What a body of 64 MiB may add: the buffers that the ring lends to the kernel (4 MiB), those of one
@@ -59,10 +30,10 @@ fn memory_does_not_grow_with_the_body() {
     on_each_driver(|driver| {
         let watchdog = Watchdog::start(driver, &[("fprocess", "cat")]);
         watchdog.post("warm");
-        let before = resident_kib_max(&watchdog);
-        let answer = exchange(&mut watchdog.connect(), &noise(64 << 20));
+        let before = watchdog.memory_kib("VmHWM:");
+        let answer = watchdog.connect().exchange(&noise(64 << 20));
         assert_eq!(answer.body.len(), 64 << 20);
-        let grown = resident_kib_max(&watchdog) - before;
+        let grown = watchdog.memory_kib("VmHWM:") - before;
         assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more than before");
     });
 }
@@ -75,7 +46,7 @@ fn an_upload_that_nobody_reads_is_not_collected() {
         let script = "sh -c 'test -z \"$Http_X_Wait\" || exec sleep 1000'";
         let watchdog = Watchdog::start(driver, &[("fprocess", script)]);
         watchdog.post("warm");
-        let before = resident_kib_max(&watchdog);
+        let before = watchdog.memory_kib("VmHWM:");
         let mut client = watchdog.connect();
         client.send_raw(
             b"POST / HTTP/1.1\r\nHost: x\r\nX-Wait: 1\r\nContent-Length: 67108864\r\n\r\n",
@@ -84,7 +55,7 @@ fn an_upload_that_nobody_reads_is_not_collected() {
         client.stream.set_write_timeout(patience).unwrap();
         let error = client.stream.write_all(&noise(64 << 20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
-        let grown = resident_kib_max(&watchdog) - before;
+        let grown = watchdog.memory_kib("VmHWM:") - before;
         assert!(grown < GROWTH_KIB_MAX, "{grown} KiB more than before");
     });
 }
@@ -96,7 +67,7 @@ fn a_program_that_writes_before_it_reads_cannot_block() {
             driver,
             &[("fprocess", "sh -c 'head -c 1000000 /dev/zero; wc -c'")],
         );
-        let answer = exchange(&mut watchdog.connect(), &noise(1_000_000));
+        let answer = watchdog.connect().exchange(&noise(1_000_000));
         assert_eq!(&answer.body[1_000_000..], b"1000000\n");
     });
 }

@@ -25,12 +25,7 @@ pub(crate) struct Http {
 impl Http {
     pub(super) fn from_raw(raw: &RawConfig, temp_dir: &Path) -> Result<Self, ConfigError> {
         let is_buffered = raw.switch("http_buffer_req_body", false)?;
-        let bytes_max = raw.parsed(
-            "http_buffer_bytes_max",
-            16 * 1024 * 1024,
-            |text| text.parse().ok().filter(|bytes| *bytes > 0),
-            "a number of bytes above 0",
-        )?;
+        let bytes_max = raw.body_bytes_max()?;
         Ok(Self {
             upstream: upstream(raw, temp_dir)?,
             start_timeout: raw

@@ -30,9 +30,11 @@
 //! | `RINGWAY_DRIVER` | epoll | `epoll`, `ring`, `monoio-uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
 //! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
 
+mod fork;
 mod http;
 mod upstream_url;
 
+pub(crate) use fork::{Fork, Holding};
 pub(crate) use http::Http;
 pub(crate) use upstream_url::Place;
 #[cfg(test)]
@@ -85,7 +87,7 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) enum Mode {
     /// A process for each request.
-    Fork,
+    Fork(Fork),
     /// One process with an HTTP server.
     Http(Box<Http>),
 }
@@ -94,7 +96,7 @@ impl Mode {
     /// The body of a request, in the form in which the function gets it.
     pub(crate) fn body(&self, framing: Framing) -> Pump {
         match self {
-            Self::Fork => Pump::new(framing, Reframe::Bare, None),
+            Self::Fork(fork) => Pump::new(framing, Reframe::Bare, fork.body_bytes_max),
             Self::Http(http) => match http.buffer_bytes_max {
                 None => Pump::new(framing, Reframe::Keep, None),
                 most => Pump::new(framing, Reframe::Bare, most),
@@ -135,9 +137,10 @@ impl Config {
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let (mode, timeout_status) = mode(&raw, &temp_dir)?;
+        // As OpenFaaS's two watchdogs have it: the classic one sets no limit by itself.
         let exec_default = match mode {
-            Mode::Fork => Duration::ZERO,
-            Mode::Http(_) => Duration::from_secs(30),
+            Mode::Fork(fork) if fork.holding == Holding::Beginning => Duration::ZERO,
+            _ => Duration::from_secs(30),
         };
         // Its value is not needed, but a wrong one is still a mistake to be told.
         raw.duration("healthcheck_interval", Duration::ZERO)?;
@@ -226,14 +229,16 @@ fn command(raw: &RawConfig) -> Result<(String, Vec<String>), ConfigError> {
 /// The mode, and the status when a time limit ends a call.
 fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
     Ok(match raw.text("mode")?.unwrap_or("fork") {
-        "fork" => (Mode::Fork, 504),
-        "classic" => (Mode::Fork, 408),
+        "fork" => (Mode::Fork(Fork::holding_the_beginning(raw)?), 504),
+        "classic" => (Mode::Fork(Fork::holding_the_beginning(raw)?), 408),
+        "serializing" => (Mode::Fork(Fork::whole(raw)?), 504),
+        "streaming" => (Mode::Fork(Fork::streaming(raw)?), 504),
         "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),
         other => {
             return Err(ConfigError {
                 name: "mode",
                 problem: format!(
-                    "`{other}` cannot be used; give fork, classic or http (this version has no other mode)"
+                    "`{other}` cannot be used; give fork, classic, serializing, streaming or http (this version has no other mode)"
                 ),
             });
         }
@@ -303,6 +308,16 @@ impl RawConfig {
             _ => None,
         };
         self.parsed(name, default, parse, "true or false")
+    }
+
+    /// The largest body that is collected, in bytes.
+    fn body_bytes_max(&self) -> Result<u64, ConfigError> {
+        self.parsed(
+            "http_buffer_bytes_max",
+            16 * 1024 * 1024,
+            |text| text.parse().ok().filter(|bytes| *bytes > 0),
+            "a number of bytes above 0",
+        )
     }
 
     /// sd_listen_fds(3): sockets are there if `LISTEN_FDS` says so and `LISTEN_PID` does not name

@@ -109,8 +109,8 @@ fn what_is_wrong_is_named_with_its_value_and_the_accepted_form() {
         ),
         (
             "mode",
-            "static",
-            "mode: `static` cannot be used; give fork, classic or http (this version has no other mode)",
+            "lambda",
+            "mode: `lambda` cannot be used; give fork, classic, serializing, streaming or http (this version has no other mode)",
         ),
         (
             "RINGWAY_DRIVER",
@@ -179,7 +179,7 @@ fn read_http(variables: &[(&str, &str)]) -> Result<Http, String> {
     let common = [("fprocess", "app"), ("mode", "http"), ("TMPDIR", "/run/f")];
     match read(&[&common, variables].concat())?.mode {
         Mode::Http(http) => Ok(*http),
-        Mode::Fork => Err("mode=http is fork mode".to_owned()),
+        Mode::Fork(_) => Err("mode=http is fork mode".to_owned()),
     }
 }
 
@@ -239,4 +239,66 @@ fn http_mode_reads_its_own_settings() {
         let error = read_http(&[(name, value)]).unwrap_err();
         assert!(error.starts_with(want), "{error}");
     }
+}
+
+fn read_fork(variables: &[(&str, &str)]) -> Result<Fork, String> {
+    match read(&[&[("fprocess", "cat")], variables].concat())?.mode {
+        Mode::Fork(fork) => Ok(fork),
+        Mode::Http(_) => Err("it is http mode".to_owned()),
+    }
+}
+
+#[test]
+fn modes_of_a_process_per_request_differ_in_what_they_hold_back() {
+    for (mode, holding, body) in [
+        ("fork", Holding::Beginning, None),
+        ("classic", Holding::Beginning, None),
+        ("serializing", Holding::Whole(64 << 20), Some(16 << 20)),
+        ("streaming", Holding::Nothing, None),
+    ] {
+        let fork = read_fork(&[("mode", mode)]).unwrap();
+        assert_eq!((fork.holding, fork.body_bytes_max), (holding, body));
+        assert_eq!(fork.prefork, 0);
+    }
+    let limits = [
+        ("mode", "serializing"),
+        ("output_bytes_max", "1000"),
+        ("http_buffer_bytes_max", "500"),
+    ];
+    let fork = read_fork(&limits).unwrap();
+    assert_eq!(
+        (fork.holding, fork.body_bytes_max),
+        (Holding::Whole(1000), Some(500))
+    );
+    let exec_timeout = |mode| {
+        let config = read(&[("fprocess", "cat"), ("mode", mode)]).unwrap();
+        config.exec_timeout
+    };
+    let thirty = Some(Duration::from_secs(30));
+    assert_eq!(
+        (exec_timeout("streaming"), exec_timeout("serializing")),
+        (thirty, thirty)
+    );
+    assert_eq!(exec_timeout("classic"), None);
+}
+
+#[test]
+fn prefork_needs_an_environment_that_does_not_change() {
+    let with = |count, cgi_headers| {
+        let variables = [("prefork", count), ("cgi_headers", cgi_headers)];
+        read_fork(&variables)
+    };
+    assert_eq!(with("4", "false").unwrap().prefork, 4);
+    assert_eq!(with("0", "true").unwrap().prefork, 0);
+    let error = with("4", "").unwrap_err();
+    let want = "prefork: `4` cannot be used with cgi_headers=true: headers are given as environment variables, which cannot be set once a process has started; set cgi_headers=false, or prefork=0";
+    assert_eq!(error, want);
+    for count in ["257", "-1", "many"] {
+        let error = with(count, "false").unwrap_err();
+        let want =
+            format!("prefork: `{count}` cannot be used; give a number of processes from 0 to 256");
+        assert_eq!(error, want);
+    }
+    let error = read_fork(&[("mode", "serializing"), ("output_bytes_max", "0")]).unwrap_err();
+    assert!(error.ends_with("give a number of bytes above 0"), "{error}");
 }

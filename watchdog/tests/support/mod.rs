@@ -117,6 +117,18 @@ impl Watchdog {
         list.unwrap_or_default().trim().to_owned()
     }
 
+    /// What it has resident (`VmRSS:`), or the most that it ever had (`VmHWM:`), KiB.
+    pub(crate) fn memory_kib(&self, field: &str) -> usize {
+        let path = format!("/proc/{}/status", self.child.pid());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        number
+            .expect("proc_pid_status(5)")
+            .parse()
+            .expect("a number")
+    }
+
     pub(crate) fn wait(&mut self) -> Exit {
         let mut exit = None;
         wait_until("the watchdog has ended", || {
@@ -268,6 +280,39 @@ impl Client {
         }
     }
 
+    /// The next bytes as they come, framing included.
+    pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
+        self.receive_exactly(count).0
+    }
+
+    /// Reads to the end of the stream, and tells how many bytes came; they are not kept.
+    pub(crate) fn count_rest(&mut self) -> usize {
+        let mut count = 0;
+        loop {
+            count += self.received.len();
+            self.received.clear();
+            if !self.receive() {
+                return count;
+            }
+        }
+    }
+
+    /// Posts `body` and reads the answer at the same time, as clients of streams must.
+    pub(crate) fn exchange(&mut self, body: &[u8]) -> Answer {
+        let mut writer = self.stream.try_clone().expect("a second handle");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                writer.write_all(head.as_bytes()).expect("it can be sent");
+                writer.write_all(body).expect("it can be sent");
+            });
+            self.answer()
+        })
+    }
+
     /// Whether the other side closes without sending more.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.received.is_empty() && !self.receive()
@@ -281,6 +326,12 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited too long until {what}");
         std::thread::yield_now();
     }
+}
+
+/// Lets time pass, for tests that are about time itself.
+pub(crate) fn hold_for(length: Duration) {
+    let began = Instant::now();
+    wait_until("the time has passed", || began.elapsed() > length);
 }
 
 /// Whether a process is there and has not ended.

@@ -1,4 +1,7 @@
 //! The client's side of a call: its body goes to the program, and its leaving ends the call.
+//!
+//! In serializing mode the whole body is collected before there is a program, within limits of size
+//! and time; in the other modes it goes to the program as it comes.
 
 use std::time::Instant;
 
@@ -6,50 +9,147 @@ use conduit::Pump;
 use net::{Chunk, Either, PipeWriter, race};
 use wire::{Framing, encode};
 
+use super::pieces::Pieces;
 use super::stop::Stop;
 use crate::connection::{Connection, Next};
-use crate::input::Input;
+use crate::input::{Input, InputError};
 use crate::limits::{DEBUG_BYTES_MAX, READY_BYTES_MAX};
 use crate::log;
 use crate::marshal::Marshal;
+use crate::reply::Failure;
 use crate::request::Request;
 use crate::timers::Timers;
 
-/// What the program will read.
+/// What the program is to read.
 #[derive(Debug)]
-pub(crate) enum Feed {
-    /// Nothing (more).
+pub(crate) enum Body {
+    /// Nothing.
     Nothing,
-    /// A short body that has come whole.
-    Ready(Vec<u8>),
-    /// A body that is still to come.
+    /// A short one, which came with the head.
+    Ready(Chunk),
+    /// It was collected, and is to become a document if that is asked for.
+    Whole(Pieces),
+    /// It is still to come.
     Stream,
-    /// The same, and where to put it.
-    Piped(PipeWriter),
 }
 
-/// Finds out what the program will read, and asks the client for it if it waits to be asked.
+/// What the program reads while it runs. The pipe is there as long as there is more.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) pipe: Option<PipeWriter>,
+    /// What is here already; none if it comes from the client.
+    pub(crate) pieces: Option<Pieces>,
+}
+
+impl Feed {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            pipe: None,
+            pieces: None,
+        }
+    }
+
+    /// Gives `body` to a program that waits at the other end of `pipe`.
+    pub(crate) fn through(pipe: PipeWriter, body: Body) -> Self {
+        let pieces = match body {
+            // Closing the pipe says it.
+            Body::Nothing => return Self::nothing(),
+            Body::Ready(body) => Some(Pieces::of(body)),
+            Body::Whole(pieces) => Some(pieces),
+            Body::Stream => None,
+        };
+        Self {
+            pipe: Some(pipe),
+            pieces,
+        }
+    }
+}
+
+/// Finds out what the program will read, and asks the client for it if it waits to be asked. Where
+/// bodies are collected, waits for all of it, so that a slow client costs no process.
 ///
 /// # Errors
-/// How the connection goes on, if the client is gone.
-pub(crate) async fn prepare(connection: &mut Connection, request: &Request) -> Result<Feed, Next> {
+/// How the connection goes on, if the call has ended here: what was wrong has been answered.
+pub(crate) async fn prepare(
+    connection: &mut Connection,
+    request: &Request,
+    bytes_max: Option<u64>,
+) -> Result<Body, Next> {
+    if let (Framing::Length(length), Some(max)) = (request.framing, bytes_max)
+        && length > max
+    {
+        return Err(connection.refuse(request, &too_large(max)).await);
+    }
     if connection.marshal.is_some() {
         // There is always a document to write.
     } else if request.framing.is_empty() {
-        return Ok(Feed::Nothing);
+        return Ok(Body::Nothing);
     } else if let Some(body) = ready_body(connection, request) {
-        return Ok(Feed::Ready(body));
+        return Ok(Body::Ready(body));
     }
     // RFC 9110 §10.1.1: not if the body is on its way already.
     if request.expects_continue && connection.input.pending().is_empty() {
         let sent = connection.send(Chunk::copied(encode::CONTINUE)).await;
         sent.map_err(|_gone| Next::BreakOff)?;
     }
-    Ok(Feed::Stream)
+    match bytes_max {
+        None => Ok(Body::Stream),
+        Some(max) => match collect(connection).await {
+            Ok(pieces) => Ok(Body::Whole(pieces)),
+            Err(stop) => Err(not_collected(connection, request, &stop, max).await),
+        },
+    }
+}
+
+/// Reads the whole body.
+async fn collect(connection: &mut Connection) -> Result<Pieces, Stop> {
+    let Connection {
+        input,
+        body,
+        timers,
+        ..
+    } = connection;
+    let mut pieces = Pieces::default();
+    loop {
+        match race(input.body(body), timers.read.expired()).await {
+            Either::First(Ok(Some(piece))) => pieces.push(&piece),
+            Either::First(Ok(None)) => break,
+            Either::First(Err(error)) => return Err(Stop::BadInput(error)),
+            Either::Second(()) => return Err(Stop::ReadTimeout),
+        }
+    }
+    let is_logged = connection.service.config.switches.write_debug;
+    log_beginning(is_logged, "Request body", pieces.first());
+    Ok(pieces)
+}
+
+/// Answers that the body could not be had.
+async fn not_collected(
+    connection: &mut Connection,
+    request: &Request,
+    stop: &Stop,
+    max: u64,
+) -> Next {
+    let failure = match stop {
+        Stop::BadInput(InputError::TooLarge(_)) => Some(too_large(max)),
+        Stop::BadInput(error) => error.failure(),
+        _ => Some(connection.read_timeout()),
+    };
+    match failure {
+        Some(failure) => connection.refuse(request, &failure).await,
+        None => Next::BreakOff,
+    }
+}
+
+fn too_large(max: u64) -> Failure {
+    let message = format!(
+        "the request body is larger than http_buffer_bytes_max ({max} bytes), and this mode collects it whole; send less, raise it, or use mode=streaming"
+    );
+    Failure::new(413, "body-too-large", message)
 }
 
 /// The whole body, if it is short and has arrived with the head, as most have.
-fn ready_body(connection: &mut Connection, request: &Request) -> Option<Vec<u8>> {
+fn ready_body(connection: &mut Connection, request: &Request) -> Option<Chunk> {
     let Framing::Length(length) = request.framing else {
         return None;
     };
@@ -65,7 +165,7 @@ fn ready_body(connection: &mut Connection, request: &Request) -> Option<Vec<u8>>
         "Request body",
         &body,
     );
-    Some(body.to_vec())
+    Some(body)
 }
 
 /// Logs the beginning of a body, if that is `wanted`.
@@ -88,15 +188,18 @@ pub(crate) async fn feed(
     mut marshal: Option<&mut Marshal>,
     timers: &Timers,
 ) -> Stop {
-    if let Feed::Piped(pipe) = feed {
+    if let Some(pipe) = &mut feed.pipe {
         let mut is_open = true;
         loop {
-            let piece = match race(input.body(body), timers.read.expired()).await {
-                Either::First(Ok(Some(piece))) => piece,
-                Either::First(Ok(None)) => break,
-                Either::First(Err(error)) => return Stop::BadInput(error),
-                Either::Second(()) => return Stop::ReadTimeout,
+            let piece = match &mut feed.pieces {
+                Some(pieces) => pieces.pop().filter(|_| is_open),
+                None => match race(input.body(body), timers.read.expired()).await {
+                    Either::First(Ok(piece)) => piece,
+                    Either::First(Err(error)) => return Stop::BadInput(error),
+                    Either::Second(()) => return Stop::ReadTimeout,
+                },
             };
+            let Some(piece) = piece else { break };
             // A program may close its input early. The rest of the body is still read, since the
             // answer may depend on none of it, and the next request comes behind it.
             if is_open {
@@ -113,7 +216,7 @@ pub(crate) async fn feed(
             send(pipe, Chunk::copied(&marshal.finish()), timers).await;
         }
     }
-    *feed = Feed::Nothing;
+    feed.pipe = None;
     input.gone(&timers.slow_client).await;
     Stop::ClientGone
 }

@@ -6,9 +6,13 @@
 
 mod client;
 mod output;
+mod pieces;
 mod program;
+mod shelf;
 mod start;
 mod stop;
+
+pub(crate) use shelf::{Shelf, fill};
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,6 +21,7 @@ use std::time::Instant;
 use net::{Either, race};
 use process::Exit;
 
+use crate::config::Fork;
 use crate::connection::{Connection, Next, too_many};
 use crate::deadline::Deadline;
 use crate::limits::{ERROR_REPLY_MAX, SLOW_CALL};
@@ -30,7 +35,7 @@ use program::Program;
 use stop::Stop;
 
 /// Answers one request by running the program.
-pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next {
+pub(crate) async fn call(connection: &mut Connection, request: &Request, fork: Fork) -> Next {
     let service = Rc::clone(&connection.service);
     // The place is held until the process has been reaped, so that the limit counts processes.
     let Some(mut place) = service.calls.enter(service.config.max_inflight) else {
@@ -45,24 +50,30 @@ pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next
                 .await;
         }
     };
-    let deadline = match Deadline::of(&service.config, request) {
+    let mut deadline = match Deadline::of(&service.config, request) {
         Ok(deadline) => deadline,
         Err(failure) => return connection.refuse(request, &failure).await,
     };
-    let feed = match client::prepare(connection, request).await {
-        Ok(feed) => feed,
+    let body = match client::prepare(connection, request, fork.body_bytes_max).await {
+        Ok(body) => body,
         Err(next) => return next,
     };
+    if fork.body_bytes_max.is_some() {
+        // The program is not to pay for a client that was slow.
+        deadline.begin_again();
+    }
     log::line(&format!("Forking fprocess {}", service.config.command_line));
     let started = Instant::now();
-    let (mut program, mut feed) =
-        match start::start(&template, &service, &connection.environment, feed) {
+    let (mut program, mut feed) = match Shelf::take(&service) {
+        Some((program, stdin)) => (program, Feed::through(stdin, body)),
+        None => match start::start(&template, &service, &connection.environment, Some(body)) {
             Ok(both) => both,
             Err(failure) => return connection.refuse(request, &failure).await,
-        };
+        },
+    };
     place.has_process(program.child.pid());
 
-    let mut output = Output::new(request, &service, started);
+    let mut output = Output::new(request, &service, fork.holding, started);
     let result = run(connection, &mut program, &mut feed, &mut output, &deadline).await;
 
     let end = match result {

@@ -1,8 +1,8 @@
 //! What a program writes, on its way to the client.
 //!
-//! Up to [`HELD_BYTES_MAX`] bytes it is held back, so that the status can still say whether the
-//! program failed. Beyond, it is sent as it comes: in chunks, or to an HTTP/1.0 client until the
-//! connection ends.
+//! How much of it is held back, so that the status can still say whether the program failed, is the
+//! difference between the modes, [`Holding`]. Beyond, it is sent as it comes: in chunks, or to an
+//! HTTP/1.0 client until the connection ends.
 
 use std::time::Instant;
 
@@ -11,8 +11,10 @@ use process::Exit;
 use wire::encode;
 
 use super::client::log_beginning;
+use super::pieces::Pieces;
 use super::stop::Stop;
-use crate::limits::{HELD_BYTES_MAX, JOINED_BYTES_MAX};
+use crate::config::Holding;
+use crate::limits::JOINED_BYTES_MAX;
 use crate::log;
 use crate::reply::{self, About};
 use crate::request::Request;
@@ -27,18 +29,25 @@ pub(crate) struct Output<'c> {
     request: &'c Request,
     service: &'c Service,
     started: Instant,
-    held: ChunkMut,
+    holding: Holding,
+    held: Pieces,
     bytes: u64,
     is_streaming: bool,
 }
 
 impl<'c> Output<'c> {
-    pub(crate) fn new(request: &'c Request, service: &'c Service, started: Instant) -> Self {
+    pub(crate) fn new(
+        request: &'c Request,
+        service: &'c Service,
+        holding: Holding,
+        started: Instant,
+    ) -> Self {
         Self {
             request,
             service,
             started,
-            held: ChunkMut::new(),
+            holding,
+            held: Pieces::default(),
             bytes: 0,
             is_streaming: false,
         }
@@ -62,66 +71,68 @@ impl<'c> Output<'c> {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// If the client is gone.
+    /// If the client is gone, or there is more than may be held back.
     pub(crate) async fn take(&mut self, bytes: &[u8], sender: &mut Sender) -> Result<(), Stop> {
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         // HEAD wants to know how much there is, and nothing else.
         if self.request.is_head {
             return Ok(());
         }
-        if !self.is_streaming && self.held.len() + bytes.len() <= HELD_BYTES_MAX {
-            self.held.extend_from_slice(bytes);
+        if !self.is_streaming && self.held.len() + bytes.len() <= self.holding.bytes_max() {
+            self.held.push(bytes);
             return Ok(());
         }
-        if !self.is_streaming {
-            self.is_streaming = true;
-            // Whether the rest of the request will have come by the end is not known yet; then the
-            // connection is closed in spite of what is said here, which clients have to expect.
-            let keep = self.request.keep_alive && !self.service.is_stopping();
-            let about = About {
-                request: Some(self.request),
-                keep,
-            };
-            let mut head = ChunkMut::new();
-            reply::start(
-                &mut head,
-                200,
-                About {
-                    keep: keep && about.allows_chunks(),
-                    ..about
-                },
-            );
-            self.describe(&mut head);
-            if about.allows_chunks() {
-                encode::header(&mut head, "Transfer-Encoding", "chunked");
-            }
-            encode::end_of_headers(&mut head);
-            send(sender, head.freeze()).await?;
-            let held = std::mem::take(&mut self.held);
-            log_beginning(
-                self.service.config.switches.write_debug,
-                "Response body",
-                &held,
-            );
-            self.send_piece(&held, sender).await?;
+        if let Holding::Whole(bytes_max) = self.holding {
+            return Err(Stop::OutputTooLarge(bytes_max));
         }
-        self.send_piece(bytes, sender).await
-    }
-
-    async fn send_piece(&self, bytes: &[u8], sender: &mut Sender) -> Result<(), Stop> {
+        let mut out = ChunkMut::new();
+        if !std::mem::replace(&mut self.is_streaming, true) {
+            self.begin(&mut out, bytes);
+        }
         let about = About {
             request: Some(self.request),
             keep: false,
         };
-        let mut out = ChunkMut::new();
-        if about.allows_chunks() {
-            encode::chunk_header(&mut out, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            out.extend_from_slice(bytes);
-            out.extend_from_slice(encode::CHUNK_END);
-        } else {
-            out.extend_from_slice(bytes);
-        }
+        piece(&mut out, bytes, about);
         send(sender, out.freeze()).await
+    }
+
+    /// Writes the head, and what was held back before these `bytes`.
+    fn begin(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        // Whether the rest of the request will have come by the end is not known yet; then the
+        // connection is closed in spite of what is said here, which clients have to expect.
+        let keep = self.request.keep_alive && !self.service.is_stopping();
+        let about = About {
+            request: Some(self.request),
+            keep,
+        };
+        reply::start(
+            out,
+            200,
+            About {
+                keep: keep && about.allows_chunks(),
+                ..about
+            },
+        );
+        self.describe(out);
+        if about.allows_chunks() {
+            encode::header(out, "Transfer-Encoding", "chunked");
+        }
+        encode::end_of_headers(out);
+        self.log_beginning(bytes);
+        while let Some(held) = self.held.pop() {
+            piece(out, &held, about);
+        }
+    }
+
+    /// Logs the beginning of the answer: what was held back, or else `bytes`.
+    fn log_beginning(&self, bytes: &[u8]) {
+        let is_wanted = self.service.config.switches.write_debug;
+        let first = match self.held.first() {
+            [] => bytes,
+            held => held,
+        };
+        log_beginning(is_wanted, "Response body", first);
     }
 
     /// Ends the answer of a program that has ended.
@@ -142,24 +153,22 @@ impl<'c> Output<'c> {
             };
             return sender.send(Chunk::copied(end)).await;
         }
-        let held = std::mem::take(&mut self.held);
-        log_beginning(
-            self.service.config.switches.write_debug,
-            "Response body",
-            &held,
-        );
+        self.log_beginning(&[]);
         let mut head = ChunkMut::new();
         reply::start(&mut head, if exit.success() { 200 } else { 500 }, about);
         self.describe(&mut head);
         encode::header(&mut head, "X-Duration-Seconds", self.duration_s());
         encode::header_u64(&mut head, "Content-Length", self.bytes);
         encode::end_of_headers(&mut head);
-        if held.len() <= JOINED_BYTES_MAX {
-            head.extend_from_slice(&held);
+        if self.held.len() <= JOINED_BYTES_MAX {
+            head.extend_from_slice(self.held.first());
             return sender.send(head.freeze()).await;
         }
         sender.send(head.freeze()).await?;
-        sender.send(held.freeze()).await
+        while let Some(held) = self.held.pop() {
+            sender.send(held).await?;
+        }
+        Ok(())
     }
 
     fn describe(&self, head: &mut Vec<u8>) {
@@ -191,6 +200,17 @@ impl<'c> Output<'c> {
                 "Wrote {bytes} Bytes - Duration: {seconds} seconds - Error: {exit}"
             ));
         }
+    }
+}
+
+/// Writes bytes of a body.
+fn piece(out: &mut Vec<u8>, bytes: &[u8], about: About<'_>) {
+    if about.allows_chunks() {
+        encode::chunk_header(out, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        out.extend_from_slice(bytes);
+        out.extend_from_slice(encode::CHUNK_END);
+    } else {
+        out.extend_from_slice(bytes);
     }
 }
 

@@ -7,6 +7,7 @@ use net::{Either, PipeReader, Sender, Timer, race, sleep};
 use process::{Child, Exit, Signal};
 
 use super::output::Output;
+use super::shelf::Gap;
 use super::stop::Stop;
 use crate::calls;
 use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, SILENCE_AFTER_END};
@@ -19,6 +20,19 @@ pub(crate) struct Program {
     output: PipeReader,
     /// Standard error, if it does not go into the output.
     errors: Option<(PipeReader, Lines)>,
+    /// Its place on the shelf, if it comes from there.
+    pub(crate) gap: Option<Gap>,
+}
+
+/// What a program did that was to wait for a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Early {
+    /// It wrote.
+    Wrote,
+    /// It closed its output, or is about to end.
+    Closed,
+    /// It has ended, and was reaped.
+    Ended(Exit),
 }
 
 impl Program {
@@ -31,6 +45,21 @@ impl Program {
             child,
             output,
             errors,
+            gap: None,
+        }
+    }
+
+    /// What it did without a request, if it does not wait for one any more.
+    pub(crate) fn early(&mut self) -> Option<Early> {
+        let is_open = match self.output.try_recv() {
+            Ok(None) => true,
+            Ok(Some(bytes)) if !bytes.is_empty() => return Some(Early::Wrote),
+            Ok(Some(_)) | Err(_) => false,
+        };
+        match self.child.has_ended() {
+            Ok(false) if is_open => None,
+            Ok(false) | Err(_) => Some(Early::Closed),
+            Ok(true) => Some(self.finish().map_or(Early::Closed, Early::Ended)),
         }
     }
 
@@ -48,7 +77,13 @@ impl Program {
             child,
             output: pipe,
             errors,
+            gap,
         } = self;
+        let slow = async {
+            slow.expired().await;
+            // The next one need not wait for this one's answer.
+            drop(gap.take());
+        };
         let reading = pin!(read_to_end(child, pipe, output, sender, slow));
         let logging = pin!(async {
             if let Some((pipe, lines)) = errors {
@@ -110,11 +145,11 @@ async fn read_to_end(
     pipe: &mut PipeReader,
     output: &mut Output<'_>,
     sender: &mut Sender,
-    slow: &Timer,
+    slow: impl Future<Output = ()>,
 ) -> Result<(), Stop> {
     {
         let mut end = pin!(async {
-            slow.expired().await;
+            slow.await;
             calls::ended(child).await;
         });
         loop {

@@ -7,14 +7,15 @@ use std::os::fd::OwnedFd;
 use net::{PipeReader, PipeWriter};
 use process::{Environment, Io, SpawnError, Stdio, Template};
 
-use super::client::Feed;
+use super::client::{Body, Feed};
 use super::program::Program;
 use crate::limits::RETRY_AFTER_S;
 use crate::log::Lines;
 use crate::reply::Failure;
 use crate::service::Service;
 
-/// Starts the program. What there is of `feed` beside a stream has been given to it by then.
+/// Starts the program. A short body has been given to it by then; of any other, or if nobody knows yet
+/// what it will read, its pipe is open.
 ///
 /// # Errors
 /// 500 if it cannot be started, 503 if a resource is short.
@@ -22,9 +23,9 @@ pub(crate) fn start(
     template: &Template,
     service: &Service,
     environment: &Environment,
-    feed: Feed,
+    body: Option<Body>,
 ) -> Result<(Program, Feed), Failure> {
-    let pipes = open_pipes(feed, service.config.switches.combine_output).map_err(no_pipe)?;
+    let pipes = open_pipes(body, service.config.switches.combine_output).map_err(no_pipe)?;
     let Pipes {
         stdin,
         stdout,
@@ -60,7 +61,7 @@ struct Pipes {
     errors: Option<PipeReader>,
 }
 
-fn open_pipes(feed: Feed, combine_output: bool) -> io::Result<Pipes> {
+fn open_pipes(body: Option<Body>, combine_output: bool) -> io::Result<Pipes> {
     let (output, stdout) = process::pipe()?;
     let (errors, stderr) = if combine_output {
         (None, Stdio::StdoutCopy)
@@ -68,12 +69,14 @@ fn open_pipes(feed: Feed, combine_output: bool) -> io::Result<Pipes> {
         let (errors, stderr) = process::pipe()?;
         (Some(PipeReader::new(errors)?), Stdio::Fd(stderr))
     };
-    let (stdin, feed) = match feed {
-        Feed::Nothing => (Stdio::Null, Feed::Nothing),
-        Feed::Ready(body) => (Stdio::Fd(filled_pipe(&body)?), Feed::Nothing),
-        Feed::Stream | Feed::Piped(_) => {
+    let (stdin, feed) = match body {
+        Some(Body::Nothing) => (Stdio::Null, Feed::nothing()),
+        Some(Body::Ready(body)) => (Stdio::Fd(filled_pipe(&body)?), Feed::nothing()),
+        other => {
             let (stdin, writer) = process::pipe()?;
-            (Stdio::Fd(stdin), Feed::Piped(PipeWriter::new(writer)?))
+            let pipe = PipeWriter::new(writer)?;
+            let body = other.unwrap_or(Body::Stream);
+            (Stdio::Fd(stdin), Feed::through(pipe, body))
         }
     };
     Ok(Pipes {

@@ -18,6 +18,8 @@ pub(crate) enum Stop {
     ClientGone,
     /// The rest of the request cannot be had.
     BadInput(InputError),
+    /// The program wrote more than may be held back, in bytes.
+    OutputTooLarge(usize),
     /// The watchdog's own pipes or descriptors failed.
     System(io::Error),
 }
@@ -33,6 +35,13 @@ impl Stop {
             Self::ReadTimeout => Some(connection.read_timeout()),
             Self::ClientGone => None,
             Self::BadInput(error) => error.failure(),
+            Self::OutputTooLarge(bytes_max) => Some(Failure::new(
+                500,
+                "output-too-large",
+                format!(
+                    "the function wrote more than output_bytes_max ({bytes_max} bytes) and was killed; raise it, or use mode=streaming, which has no limit"
+                ),
+            )),
             Self::System(error) => Some(Failure::new(
                 500,
                 "watchdog-failed",
