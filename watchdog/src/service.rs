@@ -8,9 +8,10 @@ use net::{Stopper, Waiters};
 use process::{Command, Group, Template};
 
 use crate::calls::Calls;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::lock_file::LockFile;
 use crate::mode::http::Function;
+use crate::mode::worker::Pool;
 
 /// Settings and state of a watchdog. It lives on one thread.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Service {
     changed: Waiters,
     /// The function's own server, in http mode.
     pub(crate) function: Option<Rc<Function>>,
+    /// In worker mode.
+    pub(crate) workers: Option<Rc<Pool>>,
 }
 
 #[derive(Debug)]
@@ -43,9 +46,14 @@ impl Service {
         lock_file: Option<LockFile>,
         function: Option<Rc<Function>>,
     ) -> Self {
+        let workers = match &config.mode {
+            Mode::Worker(settings) => Some(Rc::new(Pool::new(settings))),
+            Mode::Fork | Mode::Http(_) => None,
+        };
         Self {
             config,
             calls,
+            workers,
             template: RefCell::default(),
             lock_file: RefCell::new(lock_file),
             is_stopping: Cell::new(false),

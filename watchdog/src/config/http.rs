@@ -25,12 +25,7 @@ pub(crate) struct Http {
 impl Http {
     pub(super) fn from_raw(raw: &RawConfig, temp_dir: &Path) -> Result<Self, ConfigError> {
         let is_buffered = raw.switch("http_buffer_req_body", false)?;
-        let bytes_max = raw.parsed(
-            "http_buffer_bytes_max",
-            16 * 1024 * 1024,
-            |text| text.parse().ok().filter(|bytes| *bytes > 0),
-            "a number of bytes above 0",
-        )?;
+        let bytes_max = buffer_bytes_max(raw)?;
         Ok(Self {
             upstream: upstream(raw, temp_dir)?,
             start_timeout: raw
@@ -45,6 +40,16 @@ impl Http {
             buffer_bytes_max: is_buffered.then_some(bytes_max),
         })
     }
+}
+
+/// The largest body that is collected whole.
+pub(super) fn buffer_bytes_max(raw: &RawConfig) -> Result<u64, ConfigError> {
+    raw.parsed(
+        "http_buffer_bytes_max",
+        16 * 1024 * 1024,
+        |text| text.parse().ok().filter(|bytes| *bytes > 0),
+        "a number of bytes above 0",
+    )
 }
 
 fn upstream(raw: &RawConfig, temp_dir: &Path) -> Result<UpstreamUrl, ConfigError> {

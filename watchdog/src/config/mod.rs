@@ -32,12 +32,14 @@
 
 mod http;
 mod upstream_url;
+mod worker;
 
 pub(crate) use http::Http;
 pub(crate) use upstream_url::Place;
 #[cfg(test)]
 pub(crate) use upstream_url::UpstreamUrl;
 pub(crate) use wire::duration::parse as parse_duration;
+pub(crate) use worker::Worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -88,6 +90,8 @@ pub(crate) enum Mode {
     Fork,
     /// One process with an HTTP server.
     Http(Box<Http>),
+    /// Several processes that take one request after the other from a pipe.
+    Worker(Box<Worker>),
 }
 
 impl Mode {
@@ -99,6 +103,7 @@ impl Mode {
                 None => Pump::new(framing, Reframe::Keep, None),
                 most => Pump::new(framing, Reframe::Bare, most),
             },
+            Self::Worker(worker) => Pump::new(framing, Reframe::Bare, Some(worker.body_bytes_max)),
         }
     }
 }
@@ -137,7 +142,7 @@ impl Config {
         let (mode, timeout_status) = mode(&raw, &temp_dir)?;
         let exec_default = match mode {
             Mode::Fork => Duration::ZERO,
-            Mode::Http(_) => Duration::from_secs(30),
+            Mode::Http(_) | Mode::Worker(_) => Duration::from_secs(30),
         };
         // Its value is not needed, but a wrong one is still a mistake to be told.
         raw.duration("healthcheck_interval", Duration::ZERO)?;
@@ -229,11 +234,12 @@ fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
         "fork" => (Mode::Fork, 504),
         "classic" => (Mode::Fork, 408),
         "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),
+        "worker" => (Mode::Worker(Box::new(Worker::from_raw(raw)?)), 504),
         other => {
             return Err(ConfigError {
                 name: "mode",
                 problem: format!(
-                    "`{other}` cannot be used; give fork, classic or http (this version has no other mode)"
+                    "`{other}` cannot be used; give fork, classic, http or worker (this version has no other mode)"
                 ),
             });
         }
