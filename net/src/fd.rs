@@ -90,6 +90,21 @@ impl Readiness {
         Ok(count)
     }
 
+    /// How many bytes wait in the pipe, from either end of it: FIONREAD, ioctl_list(2).
+    ///
+    /// # Errors
+    /// What ioctl(2) answered: `ENOTTY` where that cannot be said.
+    pub fn waiting_bytes(&self) -> io::Result<usize> {
+        let mut count: libc::c_int = 0;
+        // SAFETY: the request writes one int, which is borrowed exclusively, and the descriptor is
+        // open as long as `self` lives.
+        let result = unsafe { libc::ioctl(self.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
     /// Writes as much of `bytes` as fits now.
     ///
     /// # Errors

@@ -91,4 +91,12 @@ impl PipeWriter {
         }
         Ok(())
     }
+
+    /// Whether all that was written has been read.
+    ///
+    /// # Errors
+    /// What ioctl(2) answered.
+    pub fn is_drained(&self) -> io::Result<bool> {
+        Ok(self.readiness.waiting_bytes()? == 0)
+    }
 }

@@ -14,7 +14,7 @@ use crate::config::{Config, Mode};
 use crate::input::Input;
 use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
 use crate::marshal::Marshal;
-use crate::mode::{fork, http};
+use crate::mode::{fork, http, worker};
 use crate::reply::{self, About, Failure};
 use crate::request::{Request, Route};
 use crate::service::{OpenConnection, Service};
@@ -33,7 +33,7 @@ pub(crate) struct Connection {
     pub(crate) environment: Environment,
     /// The current request as a JSON document, if that is asked for.
     pub(crate) marshal: Option<Marshal>,
-    /// The current request's head as the function's own server gets it.
+    /// The current request's head as the function's own server, or a worker, gets it.
     pub(crate) forward: Option<ChunkMut>,
     pub(crate) timers: Timers,
 }
@@ -101,6 +101,7 @@ impl Connection {
                         self.marshal = prepare_fork(head, config, &mut self.environment);
                     }
                     Mode::Http(http) => self.forward = Some(http::head(head, http)),
+                    Mode::Worker(_) => self.forward = Some(worker::head(head)),
                 }
             }
             request
@@ -131,14 +132,14 @@ impl Connection {
 
     async fn answer(&mut self, request: &Request) -> Next {
         let ill = match request.route {
-            Route::Function => match (self.service.function.clone(), &self.service.config.mode) {
-                (Some(function), _) => return http::call(self, request, &function).await,
-                (None, Mode::Fork(fork)) => {
-                    let fork = *fork;
-                    return fork::call(self, request, fork).await;
-                }
-                (None, Mode::Http(_)) => None,
-            },
+            Route::Function => {
+                let service = Rc::clone(&self.service);
+                return match (&service.config.mode, &service.function, &service.workers) {
+                    (_, Some(function), _) => http::call(self, request, function).await,
+                    (_, _, Some(workers)) => worker::call(self, request, workers).await,
+                    (Mode::Fork(fork), ..) => fork::call(self, request, *fork).await,
+                };
+            }
             Route::Health => self.not_healthy(),
             Route::Ready => self.not_ready(),
         };
@@ -168,6 +169,14 @@ impl Connection {
     /// Why a call now would be refused.
     fn not_ready(&self) -> Option<Failure> {
         if let Some(failure) = self.not_healthy() {
+            return Some(failure);
+        }
+        if let Some(failure) = self
+            .service
+            .workers
+            .as_ref()
+            .and_then(|pool| pool.not_ready())
+        {
             return Some(failure);
         }
         if let Err(why) = self.service.template() {

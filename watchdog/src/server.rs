@@ -44,7 +44,7 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
     let (mut runtime, driver) = Runtime::on_any(driver).map_err(|error| error.to_string())?;
     let function = match &config.mode {
-        Mode::Fork(_) => None,
+        _ => None,
         Mode::Http(http) => Some(Rc::new(Function::new(http)?)),
     };
     let calls = Calls::new();
@@ -61,6 +61,9 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
         log_start(&service, &driver);
         if let Some(function) = service.function.clone() {
             net::spawn(http::keep(function, Rc::clone(&service)));
+        }
+        if let Some(workers) = &service.workers {
+            workers.start(&service);
         }
         if service.shelf.is_on() {
             net::spawn(fork::fill(Rc::clone(&service)));

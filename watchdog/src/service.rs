@@ -8,10 +8,11 @@ use net::{Stopper, Waiters};
 use process::{Command, Group, Template};
 
 use crate::calls::Calls;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::lock_file::LockFile;
 use crate::mode::fork::Shelf;
 use crate::mode::http::Function;
+use crate::mode::worker::Pool;
 
 /// Settings and state of a watchdog. It lives on one thread.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Service {
     changed: Waiters,
     /// The function's own server, in http mode.
     pub(crate) function: Option<Rc<Function>>,
+    /// In worker mode.
+    pub(crate) workers: Option<Rc<Pool>>,
 }
 
 #[derive(Debug)]
@@ -46,10 +49,15 @@ impl Service {
         lock_file: Option<LockFile>,
         function: Option<Rc<Function>>,
     ) -> Self {
+        let workers = match &config.mode {
+            Mode::Worker(settings) => Some(Rc::new(Pool::new(settings))),
+            Mode::Fork | Mode::Http(_) => None,
+        };
         Self {
             shelf: Shelf::new(&config.mode),
             config,
             calls,
+            workers,
             template: RefCell::default(),
             lock_file: RefCell::new(lock_file),
             is_stopping: Cell::new(false),

@@ -4,7 +4,7 @@
 //! nothing new is accepted beyond what waits in the backlog. Connections without a request are
 //! closed; calls in flight may go on for `write_timeout`, and their answers say
 //! `Connection: close`. In http mode the function's own server is ended when they are over, by
-//! SIGTERM and, 4 s later, by SIGKILL. Then it leaves. A second signal ends the calls and leaves at once; so does
+//! SIGTERM and, 4 s later, by SIGKILL; workers get the end of their input first. Then it leaves. A second signal ends the calls and leaves at once; so does
 //! the end of the lifeline, which means that the gateway is gone, however it went.
 //!
 //! OpenFaaS's watchdogs go on accepting for `healthcheck_interval`, to give load balancers time to
@@ -47,6 +47,9 @@ pub(crate) async fn run(
             // Its own server goes last: calls in flight need it to the end.
             if let Some(function) = &service.function {
                 function.end().await;
+            }
+            if let Some(workers) = &service.workers {
+                workers.end().await;
             }
         };
         match race(calls_end, next_signal(&mut signals)).await {

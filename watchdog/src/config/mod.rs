@@ -33,6 +33,7 @@
 mod fork;
 mod http;
 mod upstream_url;
+mod worker;
 
 pub(crate) use fork::{Fork, Holding};
 pub(crate) use http::Http;
@@ -40,6 +41,7 @@ pub(crate) use upstream_url::Place;
 #[cfg(test)]
 pub(crate) use upstream_url::UpstreamUrl;
 pub(crate) use wire::duration::parse as parse_duration;
+pub(crate) use worker::Worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -90,6 +92,8 @@ pub(crate) enum Mode {
     Fork(Fork),
     /// One process with an HTTP server.
     Http(Box<Http>),
+    /// Several processes that take one request after the other from a pipe.
+    Worker(Box<Worker>),
 }
 
 impl Mode {
@@ -101,6 +105,7 @@ impl Mode {
                 None => Pump::new(framing, Reframe::Keep, None),
                 most => Pump::new(framing, Reframe::Bare, most),
             },
+            Self::Worker(worker) => Pump::new(framing, Reframe::Bare, Some(worker.body_bytes_max)),
         }
     }
 }
@@ -234,11 +239,12 @@ fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
         "serializing" => (Mode::Fork(Fork::whole(raw)?), 504),
         "streaming" => (Mode::Fork(Fork::streaming(raw)?), 504),
         "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),
+        "worker" => (Mode::Worker(Box::new(Worker::from_raw(raw)?)), 504),
         other => {
             return Err(ConfigError {
                 name: "mode",
                 problem: format!(
-                    "`{other}` cannot be used; give fork, classic, serializing, streaming or http (this version has no other mode)"
+                    "`{other}` cannot be used; give fork, classic, serializing, streaming, http or worker (this version has no other mode)"
                 ),
             });
         }

@@ -179,7 +179,7 @@ fn read_http(variables: &[(&str, &str)]) -> Result<Http, String> {
     let common = [("fprocess", "app"), ("mode", "http"), ("TMPDIR", "/run/f")];
     match read(&[&common, variables].concat())?.mode {
         Mode::Http(http) => Ok(*http),
-        Mode::Fork(_) => Err("mode=http is fork mode".to_owned()),
+        other => Err(format!("mode=http is {other:?}")),
     }
 }
 

@@ -1,4 +1,10 @@
-//! The ways to run a function. Each has a room of its own.
+//! The ways to run a function. Each has a room of its own; beside them is what several share.
 
 pub(crate) mod fork;
 pub(crate) mod http;
+pub(crate) mod worker;
+
+mod collect;
+mod head;
+mod log_pipe;
+mod start;

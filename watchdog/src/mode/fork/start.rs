@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use net::{PipeReader, PipeWriter};
-use process::{Environment, Io, SpawnError, Stdio, Template};
+use process::{Environment, Io, Stdio, Template};
 
 use super::client::{Body, Feed};
 use super::program::Program;
-use crate::limits::RETRY_AFTER_S;
 use crate::log::Lines;
+use crate::mode::start::{no_pipe, not_started};
 use crate::reply::Failure;
 use crate::service::Service;
 
@@ -94,25 +94,4 @@ fn filled_pipe(body: &[u8]) -> io::Result<OwnedFd> {
     let (read, write) = process::pipe()?;
     File::from(write).write_all(body)?;
     Ok(read)
-}
-
-fn no_pipe(error: io::Error) -> Failure {
-    let message = format!(
-        "no pipe to the function could be made: {error}; a limit on descriptors (ulimit -n) may be reached"
-    );
-    Failure {
-        retry_after_s: Some(RETRY_AFTER_S),
-        ..Failure::new(503, "no-resources", message)
-    }
-}
-
-fn not_started(error: &SpawnError) -> Failure {
-    if error.is_temporary() {
-        Failure {
-            retry_after_s: Some(RETRY_AFTER_S),
-            ..Failure::new(503, "no-resources", error.to_string())
-        }
-    } else {
-        Failure::new(500, "no-program", error.to_string())
-    }
 }

@@ -7,9 +7,9 @@ use net::{Chunk, ChunkMut, Receiver, Sender};
 use wire::{Method, Parsed, ResponseHead, Version};
 
 use super::exchange::{Exchange, Stage};
-use super::head::{Dress, encode_answer};
 use super::trouble::{Sent, Trouble};
 use crate::limits::HEAD;
+use crate::mode::head::{Dress, encode_answer};
 
 /// The answer's way back.
 pub(super) struct Answering<'a> {

@@ -18,11 +18,12 @@ use wire::encode;
 
 use super::answer::{Answered, Answering};
 use super::function::{Function, Upstream};
-use super::head;
 use super::trouble::{Sent, Trouble};
 use crate::config::Mode;
 use crate::deadline::Deadline;
 use crate::input::Input;
+use crate::mode::collect::{collect, receive};
+use crate::mode::head::end_collected;
 use crate::request::Request;
 use crate::service::Service;
 use crate::timers::Timers;
@@ -130,8 +131,8 @@ impl Exchange<'_> {
             if std::mem::take(&mut asks) {
                 ask(near.sender).await?;
             }
-            let whole = self.collect(&mut near).await?;
-            head::end_buffered(&mut head, whole.len());
+            let whole = collect(near.input, near.body, self.timers).await?;
+            end_collected(&mut head, whole.len());
             First::new(head, whole, true)
         } else {
             let piece = near.input.ready_body(near.body);
@@ -164,32 +165,13 @@ impl Exchange<'_> {
     fn is_collected(&self) -> bool {
         match &self.service.config.mode {
             Mode::Http(http) => http.buffer_bytes_max.is_some(),
-            Mode::Fork(_) => false,
+            _ => false,
         }
     }
 
     fn may_send_again(&self, sent: Sent, is_whole: bool) -> bool {
         self.progress.stage() != Stage::Answering
             && sent.may_be_sent_again(self.request.is_idempotent, is_whole)
-    }
-
-    /// Reads the whole body.
-    async fn collect(&self, near: &mut Near<'_>) -> Result<Chunk, Trouble> {
-        let mut whole = ChunkMut::new();
-        while let Some(piece) = self.receive(near.input, near.body).await? {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole.freeze())
-    }
-
-    /// The next piece of the body; none at its end.
-    async fn receive(&self, input: &mut Input, body: &mut Pump) -> Result<Option<Chunk>, Trouble> {
-        let more = pin!(input.body(body));
-        match race(more, self.timers.read.expired()).await {
-            Either::First(Ok(piece)) => Ok(piece),
-            Either::First(Err(error)) => Err(Trouble::BadInput(error)),
-            Either::Second(()) => Err(Trouble::ReadTimeout),
-        }
     }
 
     /// Gets a connection on which nothing of this request has been sent.
@@ -284,10 +266,10 @@ impl Exchange<'_> {
                 // The time that it took is not the client's fault.
                 self.timers.read.postpone(began.elapsed());
             }
-            piece = match self.receive(input, body).await {
+            piece = match receive(input, body, self.timers).await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
-                Err(trouble) => return trouble,
+                Err(error) => return error.into(),
             };
         }
         self.progress.request_through.set(true);

@@ -20,13 +20,10 @@ use super::process::Process;
 use super::site::{self, Site};
 use crate::calls;
 use crate::log;
+use crate::mode::start::backoff;
 use crate::reply::Failure;
 use crate::service::Service;
 
-/// Before the second start in a row; it doubles from there.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
-/// At most.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Who listened so long is not failing any more.
 const RAN_WELL: Duration = Duration::from_secs(10);
 
@@ -71,15 +68,6 @@ pub(crate) async fn keep(function: Rc<Function>, service: Rc<Service>) {
         race(sleep(wait), function.ending()).await;
     }
     function.gone();
-}
-
-/// The wait after this many failures in a row before this one.
-fn backoff(failures: u32) -> Duration {
-    match failures.checked_sub(1) {
-        // One that ran well and then fell is missed at once.
-        None => Duration::ZERO,
-        Some(doublings) => (BACKOFF_FIRST * (1 << doublings.min(16))).min(BACKOFF_MAX),
-    }
 }
 
 /// One process, from its start until it is reaped.
@@ -144,17 +132,5 @@ async fn until_down(function: &Function, site: &Site, process: &Child) -> Down {
     };
     match race(ended, listening).await {
         Either::First(down) | Either::Second(down) => down,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_start_after_a_fall_is_at_once_and_later_ones_wait_longer_and_longer() {
-        let waits: Vec<_> = (0..=8).map(|n| backoff(n).as_millis()).collect();
-        assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000]);
-        assert_eq!(backoff(u32::MAX), BACKOFF_MAX);
     }
 }

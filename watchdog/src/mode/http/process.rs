@@ -1,15 +1,15 @@
 //! The process behind the function's own server: its start, its output, its end.
 
 use std::convert::Infallible;
-use std::future::pending;
-use std::io;
 
-use net::{Either, PipeReader, race, sleep};
+use net::{Either, race, sleep};
 use process::{Child, Environment, Io, Signal, Stdio};
 
 use crate::calls;
-use crate::limits::{FUNCTION_END_MAX, KILL_WAIT_MAX, RETRY_AFTER_S};
-use crate::log::{self, Lines};
+use crate::limits::{FUNCTION_END_MAX, KILL_WAIT_MAX};
+use crate::log;
+use crate::mode::log_pipe::LogPipe;
+use crate::mode::start::{no_pipe, not_started};
 use crate::reply::Failure;
 use crate::service::Service;
 
@@ -23,14 +23,8 @@ pub(super) struct Process {
 /// What it writes, on its way to the log.
 #[derive(Debug)]
 pub(super) struct Output {
-    stdout: Stream,
-    stderr: Stream,
-}
-
-#[derive(Debug)]
-struct Stream {
-    pipe: PipeReader,
-    lines: Lines,
+    stdout: LogPipe,
+    stderr: LogPipe,
 }
 
 impl Process {
@@ -48,17 +42,13 @@ impl Process {
             debug_assert!(set.is_ok(), "neither has a NUL or an equals sign");
         }
         let prefixed = service.config.switches.prefix_logs;
-        let open = |prefix| open_stream(prefixed.then_some(prefix)).map_err(no_pipe);
+        let open = |prefix| LogPipe::open(prefixed.then_some(prefix)).map_err(no_pipe);
         let (stdout, stdout_end) = open("stdout: ")?;
         let (stderr, stderr_end) = open("stderr: ")?;
         let io = Io::new(Stdio::Null, stdout_end, stderr_end);
         let child = template.spawn(io, Some(&environment)).map_err(|error| {
             service.forget_template();
-            let (status, kind) = match error.is_temporary() {
-                true => (503, "no-resources"),
-                false => (500, "no-program"),
-            };
-            Failure::new(status, kind, error.to_string())
+            not_started(&error)
         })?;
         Ok(Self {
             child,
@@ -119,43 +109,7 @@ impl Output {
     /// waited for.
     fn log_last(&mut self) {
         for stream in [&mut self.stdout, &mut self.stderr] {
-            while let Ok(Some(bytes)) = stream.pipe.try_recv()
-                && !bytes.is_empty()
-            {
-                stream.lines.push(&bytes);
-            }
-            stream.lines.finish();
+            stream.log_last();
         }
-    }
-}
-
-impl Stream {
-    async fn log(&mut self) -> Infallible {
-        while let Ok(bytes) = self.pipe.recv().await
-            && !bytes.is_empty()
-        {
-            self.lines.push(&bytes);
-        }
-        pending().await
-    }
-}
-
-/// A pipe: the watchdog's end, and the process's.
-fn open_stream(prefix: Option<&'static str>) -> io::Result<(Stream, Stdio)> {
-    let (read, write) = process::pipe()?;
-    let stream = Stream {
-        pipe: PipeReader::new(read)?,
-        lines: Lines::new(prefix),
-    };
-    Ok((stream, Stdio::Fd(write)))
-}
-
-fn no_pipe(error: io::Error) -> Failure {
-    let message = format!(
-        "no pipe to the function could be made: {error}; a limit on descriptors (ulimit -n) may be reached"
-    );
-    Failure {
-        retry_after_s: Some(RETRY_AFTER_S),
-        ..Failure::new(503, "no-resources", message)
     }
 }

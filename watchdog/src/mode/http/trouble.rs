@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::function::Function;
 use crate::input::InputError;
 use crate::limits::RETRY_AFTER_S;
+use crate::mode::collect::BodyTrouble;
 use crate::reply::Failure;
 
 /// After a connection broke, how long the end of the process is waited for, to be named as the
@@ -90,6 +91,15 @@ impl Trouble {
                     format!("the function sent an answer that is not valid HTTP: {error}");
                 Some(Failure::new(502, "bad-answer", message))
             }
+        }
+    }
+}
+
+impl From<BodyTrouble> for Trouble {
+    fn from(trouble: BodyTrouble) -> Self {
+        match trouble {
+            BodyTrouble::ReadTimeout => Self::ReadTimeout,
+            BodyTrouble::BadInput(error) => Self::BadInput(error),
         }
     }
 }

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs handler.sh as a worker of Ringway (see docs/worker-protocol.md).
+#
+#     mode=worker fprocess='bash worker.sh'
+#
+# One request at a time comes on standard input and is answered on standard output, both in the form
+# of HTTP/1.1. The function `handle` of handler.sh is run in a shell of its own for each request: the
+# body is its standard input, and what it writes is the body of the answer. It finds $method, $path,
+# $query and the array ${headers[lower-case-name]}; `status 404` and `header 'Name: value'` say what
+# else the answer has. A code other than 0 is status 500 unless it said another; the worker goes on.
+# Bodies may hold any byte. What goes to standard error goes to the log.
+set -u
+export LC_ALL=C
+
+own=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+declare -A headers
+
+status() { printf '%s' "$1" >"$work/status"; }
+header() {
+  case $1 in *$'\r'* | *$'\n'*) echo "a header has a line break in it" >&2 && return 1 ;; esac
+  printf '%s\r\n' "$1" >>"$work/headers"
+}
+
+# The function itself, and the helpers that it wants to load once.
+. "$own/handler.sh"
+
+# Reads one request: the head into variables, the body into a file. False when there are no more.
+read_request() {
+  local line name value
+  IFS=' ' read -r method target line || return 1
+  path=${target%%\?*} query=
+  [[ $target == *\?* ]] && query=${target#*\?}
+  headers=()
+  while IFS= read -r line; do
+    line=${line%$'\r'}
+    [[ -n $line ]] || break
+    name=${line%%:*} value=${line#*:}
+    value=${value#"${value%%[! ]*}"}
+    name=${name,,}
+    headers[$name]=${headers[$name]:+${headers[$name]}, }$value
+  done
+  length=${headers[content-length]}
+  # `read` takes no byte more than it needs from a pipe, so that the body is there for `head`.
+  : >"$work/body"
+  ((length == 0)) || head -c "$length" >"$work/body"
+}
+
+answer() {
+  local code=200 size
+  : >"$work/headers"
+  rm -f "$work/status"
+  if ! (handle) <"$work/body" >"$work/out"; then code=500; fi
+  [[ -f $work/status ]] && code=$(<"$work/status")
+  size=$(wc -c <"$work/out")
+  grep -qi '^content-type:' "$work/headers" || header 'Content-Type: text/plain; charset=utf-8'
+  {
+    printf 'HTTP/1.1 %s -\r\nContent-Length: %d\r\n' "$code" "$size"
+    cat "$work/headers"
+    printf '\r\n'
+    [[ $method == HEAD || $code == 204 || $code == 304 ]] || cat "$work/out"
+  } >"$work/answer"
+  cat "$work/answer"
+}
+
+while read_request; do answer; done

@@ -1,0 +1,162 @@
+//! A worker's answer: its head judged and written anew, its body passed on, its end found.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use conduit::{BodyError, Passage, Pump};
+use net::{Chunk, ChunkMut, Either, PipeReader, Sender, race};
+use wire::{Framing, Method, Parsed, ResponseHead};
+
+use super::exchange::{Exchange, Stage};
+use super::link::Link;
+use super::trouble::Trouble;
+use crate::limits::HEAD;
+use crate::mode::head::{Dress, encode_answer};
+
+/// After a worker's output ended, how long the end of the process is waited for, to be named as the
+/// cause.
+pub(super) const CAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// An answer on its way to the client.
+pub(super) struct Answering<'a, F> {
+    pub(super) exchange: &'a Exchange<'a>,
+    pub(super) client: &'a mut Sender,
+    pub(super) link: &'a Link,
+    /// The end of the process, for one whose output others hold open. None once it was seen.
+    pub(super) fallen: Option<Pin<&'a mut F>>,
+}
+
+/// How an answer ended.
+#[derive(Debug)]
+pub(super) struct Answered {
+    /// Whether the client's connection goes on.
+    pub(super) keep: bool,
+    /// Whether the worker wants to be given another request.
+    pub(super) goes_on: bool,
+    /// It has read all of its request.
+    pub(super) has_all: bool,
+    /// It wrote more than its answer.
+    pub(super) has_more: bool,
+}
+
+impl<F: Future<Output = ()>> Answering<'_, F> {
+    pub(super) async fn run(&mut self, from: &mut PipeReader) -> Result<Answered, Trouble> {
+        let method = match self.exchange.request.is_head {
+            true => Method::HEAD,
+            // All others are answered alike.
+            false => Method::GET,
+        };
+        let mut unread = Chunk::default();
+        loop {
+            match wire::parse_response(&unread, method, &HEAD) {
+                Ok(Parsed::Partial) => {
+                    let more = self.receive(from).await?;
+                    unread = Chunk::joined(unread, more);
+                }
+                Ok(Parsed::Complete { head, .. }) if head.status == 101 => {
+                    return Err(bad("status 101: no other protocol was offered"));
+                }
+                // Interim answers are hints, and this client was told what it needs.
+                Ok(Parsed::Complete { head, len }) if head.status < 200 => unread.advance(len),
+                Ok(Parsed::Complete { head, .. }) if head.framing == Framing::UntilClose => {
+                    return Err(bad(
+                        "it has neither Content-Length nor Transfer-Encoding: chunked",
+                    ));
+                }
+                Ok(Parsed::Complete { head, len }) => {
+                    let body = unread.slice(len..unread.len());
+                    return self.answer(from, &head, body).await;
+                }
+                Err(error) => return Err(bad(error)),
+            }
+        }
+    }
+
+    /// Sends head and body of the answer.
+    async fn answer(
+        &mut self,
+        from: &mut PipeReader,
+        head: &ResponseHead<'_>,
+        mut unread: Chunk,
+    ) -> Result<Answered, Trouble> {
+        let Exchange {
+            service,
+            request,
+            deadline,
+            stage,
+            ..
+        } = self.exchange;
+        let passage = Passage::of(head.framing, request.version);
+        let keep = request.keep_alive && passage.delimited && !service.is_stopping();
+        let mut out = ChunkMut::new();
+        let dress = Dress {
+            passage,
+            version: request.version,
+            keep,
+            took: deadline.elapsed(),
+        };
+        encode_answer(&mut out, head, dress);
+        let mut pump = Pump::new(head.framing, passage.reframe, None);
+        let mut piece = pump.take(&mut unread).map_err(bad_body)?;
+        // One write for both where that needs no large copy.
+        if piece.len() <= out.room() {
+            out.extend_from_slice(&piece);
+            piece = Chunk::default();
+        }
+        stage.set(Stage::Answering);
+        self.send(out.freeze()).await?;
+        self.send(piece).await?;
+        while !pump.is_done() {
+            if unread.is_empty() {
+                unread = self.receive(from).await?;
+            }
+            let piece = pump.take(&mut unread).map_err(bad_body)?;
+            self.send(piece).await?;
+        }
+        Ok(Answered {
+            keep,
+            goes_on: head.keep_alive,
+            has_all: false,
+            has_more: !unread.is_empty(),
+        })
+    }
+
+    /// The next bytes of the worker.
+    async fn receive(&mut self, from: &mut PipeReader) -> Result<Chunk, Trouble> {
+        let Some(fallen) = &mut self.fallen else {
+            // It has ended: what it wrote is in the pipe, and nothing else is waited for.
+            return match from.try_recv() {
+                Ok(Some(bytes)) if !bytes.is_empty() => Ok(bytes),
+                _ => Err(self.went_down().await),
+            };
+        };
+        match race(from.recv(), fallen.as_mut()).await {
+            Either::First(Ok(bytes)) if !bytes.is_empty() => Ok(bytes),
+            Either::First(_) => Err(self.went_down().await),
+            Either::Second(()) => {
+                self.fallen = None;
+                Box::pin(self.receive(from)).await
+            }
+        }
+    }
+
+    async fn went_down(&self) -> Trouble {
+        Trouble::WentDown(self.link.end_within(CAUSE_MAX).await)
+    }
+
+    async fn send(&mut self, chunk: Chunk) -> Result<(), Trouble> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let sent = self.client.send(chunk).await;
+        sent.map_err(|_gone| Trouble::ClientGone)
+    }
+}
+
+fn bad(what: impl ToString) -> Trouble {
+    Trouble::BadAnswer(what.to_string())
+}
+
+fn bad_body(error: BodyError) -> Trouble {
+    bad(error)
+}
