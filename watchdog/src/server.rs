@@ -14,6 +14,7 @@ use crate::config::{Config, Mode};
 use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
 use crate::mode::http::{self, Function};
+use crate::mode::static_files;
 use crate::service::Service;
 use crate::{connection, log, shutdown};
 
@@ -43,7 +44,7 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
     let (mut runtime, driver) = Runtime::on_any(driver).map_err(|error| error.to_string())?;
     let function = match &config.mode {
-        Mode::Fork => None,
+        Mode::Fork | Mode::Static(_) => None,
         Mode::Http(http) => Some(Rc::new(Function::new(http)?)),
     };
     let calls = Calls::new();
@@ -106,14 +107,25 @@ fn log_start(service: &Service, driver: &Driver) {
         None => String::new(),
         Some(function) => format!(", passed on to {}", function.place()),
     };
+    let what = match &config.mode {
+        Mode::Static(files) => format!("files of {}", files.folder.display()),
+        _ => format!("fprocess `{}`", config.command_line),
+    };
     log::line(&format!(
-        "ringway watchdog {}: fprocess `{}` on {place}{to}, driver {} ({})",
+        "ringway watchdog {}: {what} on {place}{to}, driver {} ({})",
         env!("CARGO_PKG_VERSION"),
-        config.command_line,
         driver.kind,
         driver.reason
     ));
-    if let Err(why) = service.template() {
+    if let Mode::Static(files) = &config.mode {
+        if files.has_program {
+            log::line("fprocess is not used in static mode");
+        }
+        if let Some(failure) = static_files::not_ready(&files.folder) {
+            let why = failure.message;
+            log::line(&format!("{why}; every call will get status 503 until then"));
+        }
+    } else if let Err(why) = service.template() {
         log::line(&format!(
             "{why}; every call will get status 500 until it is there"
         ));

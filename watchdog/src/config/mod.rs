@@ -31,9 +31,11 @@
 //! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
 
 mod http;
+mod static_files;
 mod upstream_url;
 
 pub(crate) use http::Http;
+pub(crate) use static_files::StaticFiles;
 pub(crate) use upstream_url::Place;
 #[cfg(test)]
 pub(crate) use upstream_url::UpstreamUrl;
@@ -88,13 +90,15 @@ pub(crate) enum Mode {
     Fork,
     /// One process with an HTTP server.
     Http(Box<Http>),
+    /// No process: files of a folder.
+    Static(Box<StaticFiles>),
 }
 
 impl Mode {
     /// The body of a request, in the form in which the function gets it.
     pub(crate) fn body(&self, framing: Framing) -> Pump {
         match self {
-            Self::Fork => Pump::new(framing, Reframe::Bare, None),
+            Self::Fork | Self::Static(_) => Pump::new(framing, Reframe::Bare, None),
             Self::Http(http) => match http.buffer_bytes_max {
                 None => Pump::new(framing, Reframe::Keep, None),
                 most => Pump::new(framing, Reframe::Bare, most),
@@ -130,13 +134,16 @@ impl Config {
         let raw = RawConfig {
             variables: variables.collect(),
         };
-        let (command_line, command) = command(&raw)?;
         let temp_dir = raw
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let (mode, timeout_status) = mode(&raw, &temp_dir)?;
+        let (command_line, command) = match mode {
+            Mode::Static(_) => (String::new(), Vec::new()),
+            _ => command(&raw)?,
+        };
         let exec_default = match mode {
-            Mode::Fork => Duration::ZERO,
+            Mode::Fork | Mode::Static(_) => Duration::ZERO,
             Mode::Http(_) => Duration::from_secs(30),
         };
         // Its value is not needed, but a wrong one is still a mistake to be told.
@@ -229,11 +236,12 @@ fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
         "fork" => (Mode::Fork, 504),
         "classic" => (Mode::Fork, 408),
         "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),
+        "static" => (Mode::Static(Box::new(StaticFiles::from_raw(raw))), 504),
         other => {
             return Err(ConfigError {
                 name: "mode",
                 problem: format!(
-                    "`{other}` cannot be used; give fork, classic or http (this version has no other mode)"
+                    "`{other}` cannot be used; give fork, classic, http or static (this version has no other mode)"
                 ),
             });
         }

@@ -109,8 +109,8 @@ fn what_is_wrong_is_named_with_its_value_and_the_accepted_form() {
         ),
         (
             "mode",
-            "static",
-            "mode: `static` cannot be used; give fork, classic or http (this version has no other mode)",
+            "afterburn",
+            "mode: `afterburn` cannot be used; give fork, classic, http or static (this version has no other mode)",
         ),
         (
             "RINGWAY_DRIVER",
@@ -179,7 +179,7 @@ fn read_http(variables: &[(&str, &str)]) -> Result<Http, String> {
     let common = [("fprocess", "app"), ("mode", "http"), ("TMPDIR", "/run/f")];
     match read(&[&common, variables].concat())?.mode {
         Mode::Http(http) => Ok(*http),
-        Mode::Fork => Err("mode=http is fork mode".to_owned()),
+        other => Err(format!("mode=http is {other:?}")),
     }
 }
 

@@ -2,3 +2,4 @@
 
 pub(crate) mod fork;
 pub(crate) mod http;
+pub(crate) mod static_files;

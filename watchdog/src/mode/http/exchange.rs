@@ -164,7 +164,7 @@ impl Exchange<'_> {
     fn is_collected(&self) -> bool {
         match &self.service.config.mode {
             Mode::Http(http) => http.buffer_bytes_max.is_some(),
-            Mode::Fork => false,
+            Mode::Fork | Mode::Static(_) => false,
         }
     }
 

@@ -110,7 +110,7 @@ pub(crate) async fn call(
 async fn switch(connection: &mut Connection, mut upstream: Upstream, unread: Chunk) -> Next {
     let limit = match &connection.service.config.mode {
         Mode::Http(http) => http.tunnel_idle_timeout,
-        Mode::Fork => None,
+        Mode::Fork | Mode::Static(_) => None,
     };
     let near = connection.input.side(&mut connection.sender);
     let far = Side {
