@@ -143,7 +143,7 @@ impl Connection {
                 None => return fork::call(self, request).await,
             },
             Route::Health => self.not_healthy(),
-            Route::Ready => self.not_ready(),
+            Route::Ready => self.not_ready().await,
         };
         if let Some(failure) = ill {
             return self.refuse(request, &failure).await;
@@ -169,15 +169,18 @@ impl Connection {
     }
 
     /// Why a call now would be refused.
-    fn not_ready(&self) -> Option<Failure> {
+    async fn not_ready(&self) -> Option<Failure> {
         if let Some(failure) = self.not_healthy() {
             return Some(failure);
         }
         if let Some(failure) = self.nothing_to_run() {
             return Some(failure);
         }
-        let max = self.service.config.max_inflight?;
-        (self.service.calls.in_flight() >= max).then(|| too_many(max))
+        let max = self.service.config.max_inflight;
+        if let Some(max) = max.filter(|max| self.service.calls.in_flight() >= *max) {
+            return Some(too_many(max));
+        }
+        http::not_ready(self.service.function.as_ref()?).await
     }
 
     /// Why every call would fail, if what it needs is not there.
