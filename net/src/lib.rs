@@ -59,6 +59,7 @@ pub use endpoint::Endpoint;
 pub use fd::{Readiness, inherited_listener, inherited_pipe};
 pub use hang_up::{HangUp, Parting};
 pub use listener::{BACKLOG, Listener, bind_tcp, bind_unix};
+pub use pace::Pace;
 pub use pipe::{PipeReader, PipeWriter};
 pub use refusal::Cause;
 pub use runtime::{Runtime, spawn};

@@ -23,9 +23,10 @@ const IN_A_ROW_MAX: u32 = 64;
 /// The shortest pause that a timer knows.
 const BREATH: Duration = Duration::from_millis(1);
 
-/// How long somebody has had his turn without a pause.
+/// How long somebody has had his turn without a pause. For whoever sends what is always at hand, as a
+/// file is: its sends may never have to wait. Receiving and accepting have theirs already.
 #[derive(Default)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Turns in a row.
     turns: Cell<u32>,
     breath: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>,
@@ -39,7 +40,7 @@ impl fmt::Debug for Pace {
 
 impl Pace {
     /// One more turn; waits if it is others' turn.
-    pub(crate) async fn turn(&self) {
+    pub async fn turn(&self) {
         poll_fn(|cx| self.poll_turn(cx)).await;
     }
 

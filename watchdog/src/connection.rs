@@ -14,7 +14,7 @@ use crate::config::{Config, Mode};
 use crate::input::Input;
 use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
 use crate::marshal::Marshal;
-use crate::mode::{fork, http, worker};
+use crate::mode::{fork, http, static_files, worker};
 use crate::reply::{self, About, Failure};
 use crate::request::{Request, Route};
 use crate::service::{OpenConnection, Service};
@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     pub(crate) marshal: Option<Marshal>,
     /// The current request's head as the function's own server, or a worker, gets it.
     pub(crate) forward: Option<ChunkMut>,
+    /// What was found for the current request, in static mode.
+    found: Option<Result<static_files::Answer, Failure>>,
     pub(crate) timers: Timers,
 }
 
@@ -60,6 +62,7 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
         environment: Environment::default(),
         marshal: None,
         forward: None,
+        found: None,
         timers: Timers::default(),
     };
     while let Some(request) = connection.next_request(&open).await {
@@ -91,7 +94,7 @@ impl Connection {
         let make = |head: &RequestHead<'_>| {
             let request = Request::from_head(head);
             self.environment.clear();
-            (self.marshal, self.forward) = (None, None);
+            (self.marshal, self.forward, self.found) = (None, None, None);
             if request.route == Route::Function {
                 if config.switches.debug_headers {
                     log_headers(head);
@@ -102,6 +105,7 @@ impl Connection {
                     }
                     Mode::Http(http) => self.forward = Some(http::head(head, http)),
                     Mode::Worker(_) => self.forward = Some(worker::head(head)),
+                    Mode::Static(files) => self.found = Some(static_files::find(head, files)),
                 }
             }
             request
@@ -131,6 +135,9 @@ impl Connection {
     }
 
     async fn answer(&mut self, request: &Request) -> Next {
+        if let Some(found) = self.found.take() {
+            return static_files::call(self, request, found).await;
+        }
         let ill = match request.route {
             Route::Function => {
                 let service = Rc::clone(&self.service);
@@ -141,7 +148,7 @@ impl Connection {
                 };
             }
             Route::Health => self.not_healthy(),
-            Route::Ready => self.not_ready(),
+            Route::Ready => self.not_ready().await,
         };
         if let Some(failure) = ill {
             return self.refuse(request, &failure).await;
@@ -167,23 +174,27 @@ impl Connection {
     }
 
     /// Why a call now would be refused.
-    fn not_ready(&self) -> Option<Failure> {
+    async fn not_ready(&self) -> Option<Failure> {
         if let Some(failure) = self.not_healthy() {
             return Some(failure);
         }
-        if let Some(failure) = self
-            .service
-            .workers
-            .as_ref()
-            .and_then(|pool| pool.not_ready())
-        {
+        if let Some(failure) = self.nothing_to_run() {
             return Some(failure);
         }
-        if let Err(why) = self.service.template() {
-            return Some(Failure::new(503, "no-program", why));
+        let max = self.service.config.max_inflight;
+        if let Some(max) = max.filter(|max| self.service.calls.in_flight() >= *max) {
+            return Some(too_many(max));
         }
-        let max = self.service.config.max_inflight?;
-        (self.service.calls.in_flight() >= max).then(|| too_many(max))
+        http::not_ready(self.service.function.as_ref()?).await
+    }
+
+    /// Why every call would fail, if what it needs is not there.
+    fn nothing_to_run(&self) -> Option<Failure> {
+        if let Mode::Static(files) = &self.service.config.mode {
+            return static_files::not_ready(&files.folder);
+        }
+        let why = self.service.template().err()?;
+        Some(Failure::new(503, "no-program", why))
     }
 
     /// Answers with a failure before anything of the body was used.
@@ -229,7 +240,7 @@ impl Connection {
     }
 
     /// Skips the body, as far as it is there already, and says whether the connection can go on.
-    fn skip_body(&mut self, request: &Request) -> bool {
+    pub(crate) fn skip_body(&mut self, request: &Request) -> bool {
         while let Ok(Some(_)) = self.input.ready_body(&mut self.body) {}
         self.can_keep(request)
     }

@@ -21,16 +21,7 @@ impl Deadline {
     /// # Errors
     /// 400 if `X-Timeout` is not a duration.
     pub(crate) fn of(config: &Config, request: &Request) -> Result<Self, Failure> {
-        let asked = match &request.time_limit {
-            None => None,
-            Some(Ok(limit)) => Some(*limit),
-            Some(Err(text)) => {
-                let message = format!(
-                    "the header X-Timeout is `{text}`; give whole seconds such as 30, or a duration such as 1m30s or 500ms"
-                );
-                return Err(Failure::new(400, "bad-timeout", message));
-            }
-        };
+        let asked = asked(request)?;
         let limits = [
             (
                 config.exec_timeout,
@@ -93,5 +84,22 @@ impl Deadline {
         let message =
             format!("the function did not {missed} within {name} ({limit:?}){then}; {advice}");
         Failure::new(status, "time-limit", message)
+    }
+}
+
+/// The time limit that the request itself sets.
+///
+/// # Errors
+/// 400 if `X-Timeout` is not a duration.
+pub(crate) fn asked(request: &Request) -> Result<Option<Duration>, Failure> {
+    match &request.time_limit {
+        None => Ok(None),
+        Some(Ok(limit)) => Ok(Some(*limit)),
+        Some(Err(text)) => {
+            let message = format!(
+                "the header X-Timeout is `{text}`; give whole seconds such as 30, or a duration such as 1m30s or 500ms"
+            );
+            Err(Failure::new(400, "bad-timeout", message))
+        }
     }
 }

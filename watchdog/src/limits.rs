@@ -66,6 +66,12 @@ pub(crate) const CONNECT_PAUSE: Duration = Duration::from_millis(1);
 /// http mode: the same, at most. This much of a start may be lost; a look costs some 20 µs.
 pub(crate) const CONNECT_PAUSE_MAX: Duration = Duration::from_millis(16);
 
+/// http mode: how long the function may take to say whether it is ready.
+pub(crate) const READY_MAX: Duration = Duration::from_secs(5);
+
+/// http mode: how much of its reason for not being ready is passed on, in bytes.
+pub(crate) const READY_TEXT_BYTES_MAX: usize = 256;
+
 /// http mode: from SIGTERM until the function is killed. The gateway gives a whole replica 5 s.
 pub(crate) const FUNCTION_END_MAX: Duration = Duration::from_secs(4);
 

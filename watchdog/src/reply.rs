@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// Seconds after which it may work.
     pub(crate) retry_after_s: Option<u32>,
+    /// A header that this status has to have.
+    pub(crate) header: Option<(&'static str, Vec<u8>)>,
 }
 
 impl Failure {
@@ -25,6 +27,7 @@ impl Failure {
             kind,
             message: message.into(),
             retry_after_s: None,
+            header: None,
         }
     }
 }
@@ -87,6 +90,9 @@ pub(crate) fn failure(failure: &Failure, about: About<'_>) -> Chunk {
     start(&mut out, failure.status, about);
     if let Some(seconds) = failure.retry_after_s {
         encode::header_u64(&mut out, "Retry-After", seconds.into());
+    }
+    if let Some((name, value)) = &failure.header {
+        encode::header(&mut out, name, value);
     }
     if about.request.is_some_and(|request| request.accepts_json) {
         // The shape of the gateway's own errors, with the word for programs beside it.

@@ -15,6 +15,7 @@ use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
 use crate::mode::fork;
 use crate::mode::http::{self, Function};
+use crate::mode::static_files;
 use crate::service::Service;
 use crate::{connection, log, shutdown};
 
@@ -113,14 +114,25 @@ fn log_start(service: &Service, driver: &Driver) {
         None => String::new(),
         Some(function) => format!(", passed on to {}", function.place()),
     };
+    let what = match &config.mode {
+        Mode::Static(files) => format!("files of {}", files.folder.display()),
+        _ => format!("fprocess `{}`", config.command_line),
+    };
     log::line(&format!(
-        "ringway watchdog {}: fprocess `{}` on {place}{to}, driver {} ({})",
+        "ringway watchdog {}: {what} on {place}{to}, driver {} ({})",
         env!("CARGO_PKG_VERSION"),
-        config.command_line,
         driver.kind,
         driver.reason
     ));
-    if let Err(why) = service.template() {
+    if let Mode::Static(files) = &config.mode {
+        if files.has_program {
+            log::line("fprocess is not used in static mode");
+        }
+        if let Some(failure) = static_files::not_ready(&files.folder) {
+            let why = failure.message;
+            log::line(&format!("{why}; every call will get status 503 until then"));
+        }
+    } else if let Err(why) = service.template() {
         log::line(&format!(
             "{why}; every call will get status 500 until it is there"
         ));

@@ -18,6 +18,8 @@ pub(crate) struct Http {
     pub(crate) start_timeout: Duration,
     /// In both directions of a connection that has switched protocols; none = no limit.
     pub(crate) tunnel_idle_timeout: Option<Duration>,
+    /// What `/_/ready` asks the function for.
+    pub(crate) ready_path: Option<String>,
     /// Bodies of requests are collected whole, up to this many bytes, before they go on.
     pub(crate) buffer_bytes_max: Option<u64>,
 }
@@ -37,9 +39,23 @@ impl Http {
                             .to_owned(),
                 })?,
             tunnel_idle_timeout: raw.duration("tunnel_idle_timeout", Duration::from_secs(600))?,
+            ready_path: raw.parsed(
+                "ready_path",
+                None,
+                |text| is_path(text).then(|| Some(text.to_owned())),
+                "a path of the function's own server, such as /ready",
+            )?,
             buffer_bytes_max: is_buffered.then_some(bytes_max),
         })
     }
+}
+
+/// A target in origin-form, RFC 9112 §3.2.1.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 fn upstream(raw: &RawConfig, temp_dir: &Path) -> Result<UpstreamUrl, ConfigError> {

@@ -32,11 +32,13 @@
 
 mod fork;
 mod http;
+mod static_files;
 mod upstream_url;
 mod worker;
 
 pub(crate) use fork::{Fork, Holding};
 pub(crate) use http::Http;
+pub(crate) use static_files::StaticFiles;
 pub(crate) use upstream_url::Place;
 #[cfg(test)]
 pub(crate) use upstream_url::UpstreamUrl;
@@ -94,6 +96,8 @@ pub(crate) enum Mode {
     Http(Box<Http>),
     /// Several processes that take one request after the other from a pipe.
     Worker(Box<Worker>),
+    /// No process: files of a folder.
+    Static(Box<StaticFiles>),
 }
 
 impl Mode {
@@ -101,6 +105,7 @@ impl Mode {
     pub(crate) fn body(&self, framing: Framing) -> Pump {
         match self {
             Self::Fork(fork) => Pump::new(framing, Reframe::Bare, fork.body_bytes_max),
+            Self::Static(_) => Pump::new(framing, Reframe::Bare, None),
             Self::Http(http) => match http.buffer_bytes_max {
                 None => Pump::new(framing, Reframe::Keep, None),
                 most => Pump::new(framing, Reframe::Bare, most),
@@ -137,14 +142,18 @@ impl Config {
         let raw = RawConfig {
             variables: variables.collect(),
         };
-        let (command_line, command) = command(&raw)?;
         let temp_dir = raw
             .get("TMPDIR")
             .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
         let (mode, timeout_status) = mode(&raw, &temp_dir)?;
+        let (command_line, command) = match mode {
+            Mode::Static(_) => (String::new(), Vec::new()),
+            _ => command(&raw)?,
+        };
         // As OpenFaaS's two watchdogs have it: the classic one sets no limit by itself.
         let exec_default = match mode {
             Mode::Fork(fork) if fork.holding == Holding::Beginning => Duration::ZERO,
+            Mode::Static(_) => Duration::ZERO,
             _ => Duration::from_secs(30),
         };
         // Its value is not needed, but a wrong one is still a mistake to be told.
@@ -240,11 +249,12 @@ fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
         "streaming" => (Mode::Fork(Fork::streaming(raw)?), 504),
         "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),
         "worker" => (Mode::Worker(Box::new(Worker::from_raw(raw)?)), 504),
+        "static" => (Mode::Static(Box::new(StaticFiles::from_raw(raw))), 504),
         other => {
             return Err(ConfigError {
                 name: "mode",
                 problem: format!(
-                    "`{other}` cannot be used; give fork, classic, serializing, streaming, http or worker (this version has no other mode)"
+                    "`{other}` cannot be used; give fork, classic, serializing, streaming, http, static or worker"
                 ),
             });
         }

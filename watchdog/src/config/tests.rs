@@ -109,8 +109,8 @@ fn what_is_wrong_is_named_with_its_value_and_the_accepted_form() {
         ),
         (
             "mode",
-            "lambda",
-            "mode: `lambda` cannot be used; give fork, classic, serializing, streaming or http (this version has no other mode)",
+            "afterburn",
+            "mode: `afterburn` cannot be used; give fork, classic, serializing, streaming, http, static or worker",
         ),
         (
             "RINGWAY_DRIVER",
@@ -212,12 +212,14 @@ fn http_mode_reads_its_own_settings() {
         ("tunnel_idle_timeout", "0"),
         ("http_buffer_req_body", "true"),
         ("http_buffer_bytes_max", "1000"),
+        ("ready_path", "/ready?deep"),
     ])
     .unwrap();
     assert_eq!(http.upstream.place, Place::Unix("/run/f/s".into()));
     assert_eq!(http.start_timeout, Duration::from_secs(60));
     assert_eq!(http.tunnel_idle_timeout, None);
     assert_eq!(http.buffer_bytes_max, Some(1000));
+    assert_eq!(http.ready_path.as_deref(), Some("/ready?deep"));
     for (name, value, want) in [
         (
             "upstream_url",
@@ -229,6 +231,12 @@ fn http_mode_reads_its_own_settings() {
             "5000",
             "http_upstream_url: `5000` cannot be used; give http://HOST:PORT or unix:PATH",
         ),
+        (
+            "ready_path",
+            "ready",
+            "ready_path: `ready` cannot be used; ",
+        ),
+        ("ready_path", "/a b", "ready_path: `/a b` cannot be used; "),
         ("start_timeout", "0", "start_timeout: `0` cannot be used; "),
         (
             "http_buffer_bytes_max",

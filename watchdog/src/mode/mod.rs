@@ -2,6 +2,7 @@
 
 pub(crate) mod fork;
 pub(crate) mod http;
+pub(crate) mod static_files;
 pub(crate) mod worker;
 
 mod collect;

@@ -189,6 +189,11 @@ impl Client {
         self.stream.write_all(bytes).expect("it can be sent");
     }
 
+    /// What has been received and not been looked at.
+    pub(crate) fn received(&self) -> &[u8] {
+        &self.received
+    }
+
     /// False at the end of the stream.
     fn receive(&mut self) -> bool {
         let mut buffer = vec![0; 65536];

@@ -13,6 +13,7 @@ use std::time::Duration;
 use net::{Either, Endpoint, Stream, Waiters, race, sleep};
 
 use super::pool::Pool;
+use super::ready::Ready;
 use super::trouble::Trouble;
 use crate::config::{Http, Place};
 use crate::limits::{CONNECT_MAX, CONNECT_PAUSE, CONNECT_PAUSE_MAX, RETRY_AFTER_S};
@@ -37,6 +38,8 @@ pub(crate) struct Function {
     /// Where it listens, in words.
     place: String,
     pub(super) start_timeout: Duration,
+    /// How it is asked whether it is ready, if it is.
+    pub(super) ready: Option<Ready>,
     state: RefCell<State>,
     /// How the process before went down.
     last_end: RefCell<Option<Rc<str>>>,
@@ -86,6 +89,7 @@ impl Function {
             endpoints,
             place,
             start_timeout: http.start_timeout,
+            ready: Ready::of(http),
             state: RefCell::new(State::Starting),
             last_end: RefCell::default(),
             generation: Cell::new(0),
@@ -99,6 +103,14 @@ impl Function {
     /// Where it listens, in words.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Where the process that runs now listens, if it does.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        match &*self.state.borrow() {
+            State::Listening(endpoint) => Some(endpoint.clone()),
+            _ => None,
+        }
     }
 
     /// Why nothing should be sent here, if so.

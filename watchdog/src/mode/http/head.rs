@@ -64,6 +64,7 @@ mod tests {
             upstream: UpstreamUrl::parse(url, Path::new("/tmp")).unwrap(),
             start_timeout: Duration::ZERO,
             tunnel_idle_timeout: None,
+            ready_path: None,
             buffer_bytes_max,
         }
     }

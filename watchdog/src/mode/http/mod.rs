@@ -2,7 +2,7 @@
 //!
 //! [`call`] is the way of one request, top to bottom. `function` is the server as calls see it,
 //! `life` keeps a process running behind it (`site` is where it listens, `process` its start and
-//! end), `pool` keeps connections. `exchange` moves one request there and its answer (`answer`) back
+//! end), `pool` keeps connections, `ready` asks it whether it is ready. `exchange` moves one request there and its answer (`answer`) back
 //! at the same time, `head` writes both heads anew, `trouble` is what can go wrong.
 
 mod answer;
@@ -12,6 +12,7 @@ mod head;
 mod life;
 mod pool;
 mod process;
+mod ready;
 mod site;
 mod trouble;
 
@@ -25,6 +26,7 @@ use wire::RequestHead;
 
 pub(crate) use function::Function;
 pub(crate) use life::keep;
+pub(crate) use ready::not_ready;
 
 use crate::config::{Http, Mode};
 use crate::connection::{Connection, Next, too_many};
