@@ -58,7 +58,7 @@ pub fn run(variables: impl Iterator<Item = (OsString, OsString)>) -> ExitCode {
     match Config::from_environment(variables) {
         Ok(config) => server::run(config),
         Err(error) => {
-            log::raw(&format!("{error}\n"));
+            log::last_words(&error.to_string());
             ExitCode::from(EXIT_USAGE)
         }
     }

@@ -17,8 +17,16 @@ pub(crate) const JOINED_BYTES_MAX: usize = net::CHUNK_BYTES - 1024;
 /// new pipe always takes this much without blocking (PIPE_BUF, pipe(7)).
 pub(crate) const READY_BYTES_MAX: usize = 4096;
 
-/// The longest line of a program's standard error that is kept together in the log, in bytes.
-pub(crate) const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
+/// The longest line of a program that is kept together in the log, in bytes, unless
+/// `log_buffer_size` says otherwise.
+pub(crate) const LOG_LINE_BYTES: usize = 64 * 1024;
+
+/// What `log_buffer_size` may be at least, in bytes. A line needs room for a character, and short
+/// ones would cost more than what they hold.
+pub(crate) const LOG_LINE_BYTES_MIN: usize = 256;
+
+/// And at most: each process that runs may take so much.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How much of a request's or an answer's body `write_debug` logs, in bytes.
 pub(crate) const DEBUG_BYTES_MAX: usize = 1024;
@@ -80,3 +88,5 @@ pub(crate) const RETRY_AFTER_S: u32 = 1;
 
 const _: () = assert!(HELD_BYTES_MAX >= JOINED_BYTES_MAX);
 const _: () = assert!(SILENCE_AFTER_END.as_millis() < OUTPUT_AFTER_END_MAX.as_millis());
+// A character of four bytes must fit, or cutting would not get on.
+const _: () = assert!(LOG_LINE_BYTES_MIN > 4 && LOG_LINE_BYTES <= LOG_LINE_BYTES_MAX);

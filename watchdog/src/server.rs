@@ -25,10 +25,11 @@ const HANDED_OVER_FD: i32 = 3;
 
 /// Runs until the shutdown is over.
 pub(crate) fn run(config: Config) -> ExitCode {
+    log::set_style(config.log);
     match try_run(config) {
         Ok(code) => code,
         Err(error) => {
-            log::raw(&format!("{error}\n"));
+            log::last_words(&error);
             ExitCode::from(EXIT_UNAVAILABLE)
         }
     }

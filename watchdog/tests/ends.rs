@@ -28,7 +28,8 @@ fn a_process_that_holds_the_output_does_not_hold_the_call() {
 
 #[test]
 fn output_that_comes_just_after_the_end_is_not_lost() {
-    // The shell ends at once; its filter goes on for a moment.
+    // The shell ends at once; its filter goes on for a moment. On a busy machine that moment may get
+    // longer than what it is given, and then its output is rightly left out: in time once is enough.
     let watchdog = Watchdog::start(
         "epoll",
         &[(
@@ -36,7 +37,11 @@ fn output_that_comes_just_after_the_end_is_not_lost() {
             "bash -c 'exec > >(sleep 0.05; cat); echo filtered'",
         )],
     );
-    assert_eq!(watchdog.post("").text(), "filtered\n");
+    wait_until("the filter is in time", || {
+        let answer = watchdog.post("");
+        assert!(["", "filtered\n"].contains(&answer.text()), "{answer:?}");
+        answer.text() == "filtered\n"
+    });
 }
 
 #[test]

@@ -31,6 +31,7 @@
 //! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
 
 mod http;
+mod log;
 mod upstream_url;
 
 pub(crate) use http::Http;
@@ -46,6 +47,8 @@ use std::time::Duration;
 use conduit::{Pump, Reframe};
 use net::DriverChoice;
 use wire::{Framing, duration};
+
+use crate::log::Style;
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +77,7 @@ pub(crate) struct Config {
     /// The status when a time limit ends a call: 504, or 408 for `mode=classic`.
     pub(crate) timeout_status: u16,
     pub(crate) switches: Switches,
+    pub(crate) log: Style,
     pub(crate) temp_dir: PathBuf,
     pub(crate) driver: DriverChoice,
     /// Whether descriptor 3 is a listening socket.
@@ -114,7 +118,6 @@ pub(crate) struct Switches {
     pub(crate) cgi_headers: bool,
     pub(crate) marshal_request: bool,
     pub(crate) suppress_lock: bool,
-    pub(crate) prefix_logs: bool,
     pub(crate) write_debug: bool,
     pub(crate) debug_headers: bool,
 }
@@ -172,6 +175,7 @@ impl Config {
             mode,
             timeout_status,
             switches: Switches::from_raw(&raw)?,
+            log: log::style(&raw)?,
             temp_dir,
             driver: raw.parsed(
                 "RINGWAY_DRIVER",
@@ -198,7 +202,6 @@ impl Switches {
             cgi_headers: raw.switch("cgi_headers", true)?,
             marshal_request: raw.switch("marshal_request", false)?,
             suppress_lock: raw.switch("suppress_lock", false)?,
-            prefix_logs: raw.switch("prefix_logs", true)?,
             write_debug: raw.switch("write_debug", false)?,
             debug_headers: raw.switch("debug_headers", false)?,
         })

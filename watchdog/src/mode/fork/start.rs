@@ -10,7 +10,7 @@ use process::{Environment, Io, SpawnError, Stdio, Template};
 use super::client::Feed;
 use super::program::Program;
 use crate::limits::RETRY_AFTER_S;
-use crate::log::Lines;
+use crate::log::{Lines, Stream};
 use crate::reply::Failure;
 use crate::service::Service;
 
@@ -39,12 +39,11 @@ pub(crate) fn start(
             service.forget_template();
             not_started(&error)
         })?;
-    let prefix = service.config.switches.prefix_logs.then_some("stderr: ");
     Ok((
         Program::new(
             child,
             output,
-            errors.map(|errors| (errors, Lines::new(prefix))),
+            errors.map(|errors| (errors, Lines::new(Stream::Stderr))),
         ),
         feed,
     ))

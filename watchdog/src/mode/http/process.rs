@@ -47,10 +47,8 @@ impl Process {
             let set = environment.set("PORT", port.to_string());
             debug_assert!(set.is_ok(), "neither has a NUL or an equals sign");
         }
-        let prefixed = service.config.switches.prefix_logs;
-        let open = |prefix| open_stream(prefixed.then_some(prefix)).map_err(no_pipe);
-        let (stdout, stdout_end) = open("stdout: ")?;
-        let (stderr, stderr_end) = open("stderr: ")?;
+        let (stdout, stdout_end) = open_stream(log::Stream::Stdout).map_err(no_pipe)?;
+        let (stderr, stderr_end) = open_stream(log::Stream::Stderr).map_err(no_pipe)?;
         let io = Io::new(Stdio::Null, stdout_end, stderr_end);
         let child = template.spawn(io, Some(&environment)).map_err(|error| {
             service.forget_template();
@@ -141,11 +139,11 @@ impl Stream {
 }
 
 /// A pipe: the watchdog's end, and the process's.
-fn open_stream(prefix: Option<&'static str>) -> io::Result<(Stream, Stdio)> {
+fn open_stream(of: log::Stream) -> io::Result<(Stream, Stdio)> {
     let (read, write) = process::pipe()?;
     let stream = Stream {
         pipe: PipeReader::new(read)?,
-        lines: Lines::new(prefix),
+        lines: Lines::new(of),
     };
     Ok((stream, Stdio::Fd(write)))
 }
