@@ -57,6 +57,11 @@ impl Calls {
         self.inner.in_flight.get()
     }
 
+    /// How many processes have been noted so far.
+    pub(crate) fn processes_started(&self) -> u64 {
+        self.inner.last.get()
+    }
+
     /// Takes a place for one more call, unless `max` are running. The place is held until the
     /// guard is dropped.
     pub(crate) fn enter(&self, max: Option<usize>) -> Option<InFlight> {

@@ -14,6 +14,7 @@ use crate::config::{Config, Mode};
 use crate::input::Input;
 use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
 use crate::marshal::Marshal;
+use crate::metrics::Metrics;
 use crate::mode::{fork, http};
 use crate::reply::{self, About, Failure};
 use crate::request::{Request, Route};
@@ -63,7 +64,14 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
         timers: Timers::default(),
     };
     while let Some(request) = connection.next_request(&open).await {
-        match connection.answer(&request).await {
+        let metrics = connection.service.metrics.as_ref();
+        let counted = metrics.filter(|_| request.route == Route::Function);
+        let began = counted.map(Metrics::begin);
+        let next = connection.answer(&request).await;
+        if let (Some(metrics), Some(began)) = (&connection.service.metrics, began) {
+            metrics.end(began, &request);
+        }
+        match next {
             Next::Request => open.set_busy(false),
             Next::Linger => return connection.linger().await,
             Next::BreakOff => break,

@@ -35,6 +35,8 @@ mod deadline;
 mod service;
 mod timers;
 
+mod metrics;
+
 mod clock;
 mod json;
 mod limits;

@@ -73,6 +73,13 @@ pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
 /// See [`LINGER_MAX`].
 pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
 
+/// How many pairs of status and method are counted apart from each other. Functions answer with a
+/// handful; each takes 120 bytes, and a kilobyte of the metrics' text.
+pub(crate) const SERIES_MAX: usize = 200;
+
+/// How many connections for metrics may be open. A monitor needs one.
+pub(crate) const METRICS_CONNECTIONS_MAX: usize = 32;
+
 /// How often, while there are calls, processes that were left behind are looked for.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 

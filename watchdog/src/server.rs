@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use net::{Driver, Listener, Runtime, Signals, Stream, sleep};
 use nix::sys::signal::Signal;
+use socket2::Socket;
 
 use crate::calls::Calls;
 use crate::config::{Config, Mode};
@@ -15,7 +16,7 @@ use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
 use crate::mode::http::{self, Function};
 use crate::service::Service;
-use crate::{connection, log, shutdown};
+use crate::{connection, log, metrics, shutdown};
 
 /// Exit code when it cannot do its work: `EX_UNAVAILABLE` of sysexits(3).
 const EXIT_UNAVAILABLE: u8 = 69;
@@ -38,6 +39,7 @@ pub(crate) fn run(config: Config) -> ExitCode {
 fn try_run(config: Config) -> Result<ExitCode, String> {
     // First of all, before anything else can get their numbers.
     let socket = listening_socket(&config)?;
+    let metrics_socket = config.metrics_port.map(metrics_socket).transpose()?;
     let lifeline = config.lifeline_fd.map(lifeline).transpose()?;
     let driver = Driver::select(config.driver).map_err(|error| error.to_string())?;
     process::become_subreaper().map_err(|error| format!("orphans cannot be adopted: {error}"))?;
@@ -53,12 +55,19 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
             .map_err(|error| failed("signals cannot be watched", error))?;
         let listener =
             Listener::new(socket).map_err(|error| failed("the socket cannot be used", error))?;
+        let metrics_listener = metrics_socket
+            .map(Listener::new)
+            .transpose()
+            .map_err(|error| failed("the socket for metrics cannot be used", error))?;
         let lock_file = match config.switches.suppress_lock {
             true => None,
             false => Some(write_lock_file(&config)?),
         };
         let service = Rc::new(Service::new(config, calls, lock_file, function));
         log_start(&service, &driver);
+        if let Some(listener) = metrics_listener {
+            net::spawn(metrics::serve(Rc::clone(&service), listener));
+        }
         if let Some(function) = service.function.clone() {
             net::spawn(http::keep(function, Rc::clone(&service)));
         }
@@ -66,21 +75,32 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     })
 }
 
-fn listening_socket(config: &Config) -> Result<socket2::Socket, String> {
+fn listening_socket(config: &Config) -> Result<Socket, String> {
     if config.is_handed_over {
         return net::inherited_listener(HANDED_OVER_FD)
             .ok_or_else(|| "LISTEN_FDS: descriptor 3 is not a listening socket".to_owned());
     }
     let port = config.port;
+    bind(port).map_err(|error| {
+        format!("port: {port} cannot be listened on: {error}; set `port` to a free one")
+    })
+}
+
+fn metrics_socket(port: u16) -> Result<Socket, String> {
+    bind(port).map_err(|error| {
+        format!(
+            "metrics_port: {port} cannot be listened on: {error}; set `metrics_port` to a free one, or to 0 for no metrics"
+        )
+    })
+}
+
+fn bind(port: u16) -> io::Result<Socket> {
     // One socket for both IP versions where the machine has IPv6.
     let any = [
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
     ];
-    let socket = net::bind_tcp(any[0], false).or_else(|_no_ipv6| net::bind_tcp(any[1], false));
-    socket.map_err(|error| {
-        format!("port: {port} cannot be listened on: {error}; set `port` to a free one")
-    })
+    net::bind_tcp(any[0], false).or_else(|_no_ipv6| net::bind_tcp(any[1], false))
 }
 
 fn lifeline(fd: i32) -> Result<OwnedFd, String> {
@@ -107,8 +127,12 @@ fn log_start(service: &Service, driver: &Driver) {
         None => String::new(),
         Some(function) => format!(", passed on to {}", function.place()),
     };
+    let metrics = match config.metrics_port {
+        None => String::new(),
+        Some(port) => format!(", metrics on port {port}"),
+    };
     log::line(&format!(
-        "ringway watchdog {}: fprocess `{}` on {place}{to}, driver {} ({})",
+        "ringway watchdog {}: fprocess `{}` on {place}{to}{metrics}, driver {} ({})",
         env!("CARGO_PKG_VERSION"),
         config.command_line,
         driver.kind,
@@ -148,7 +172,8 @@ fn serve(service: &Rc<Service>, stream: Stream) {
     net::spawn(connection::serve(Rc::clone(service), stream, open));
 }
 
-async fn not_accepted(error: &io::Error) {
+/// Waits a moment before the next try.
+pub(crate) async fn not_accepted(error: &io::Error) {
     // The connection was gone before it could be accepted.
     if error.kind() == io::ErrorKind::ConnectionAborted {
         return;

@@ -10,6 +10,7 @@ use process::{Command, Group, Template};
 use crate::calls::Calls;
 use crate::config::Config;
 use crate::lock_file::LockFile;
+use crate::metrics::Metrics;
 use crate::mode::http::Function;
 
 /// Settings and state of a watchdog. It lives on one thread.
@@ -17,6 +18,8 @@ use crate::mode::http::Function;
 pub(crate) struct Service {
     pub(crate) config: Config,
     pub(crate) calls: Calls,
+    /// None if they are off.
+    pub(crate) metrics: Option<Metrics>,
     /// The program, ready to start; none while it cannot be found.
     template: RefCell<Option<Rc<Template>>>,
     /// There from the start, unless `suppress_lock`, until the shutdown.
@@ -44,6 +47,7 @@ impl Service {
         function: Option<Rc<Function>>,
     ) -> Self {
         Self {
+            metrics: config.metrics_port.map(|_| Metrics::default()),
             config,
             calls,
             template: RefCell::default(),

@@ -250,7 +250,8 @@ fn wrong_settings_end_the_start_with_one_line() {
 fn a_port_can_be_listened_on_and_a_taken_one_is_an_error() {
     let taken = TcpListener::bind(("::", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let (log, exit) = run(&[("fprocess", "cat"), ("port", &port)]);
+    let no_metrics = ("metrics_port", "0");
+    let (log, exit) = run(&[("fprocess", "cat"), ("port", &port), no_metrics]);
     assert_eq!(exit, Exit::Code(69));
     assert!(
         log.starts_with(&format!("port: {port} cannot be listened on: ")),
@@ -261,6 +262,7 @@ fn a_port_can_be_listened_on_and_a_taken_one_is_an_error() {
     let command = command
         .env("fprocess", "/bin/cat")
         .env("port", &port)
+        .env("metrics_port", "0")
         .env("suppress_lock", "true");
     let mut child = command.spawn().unwrap();
     let mut stream = None;

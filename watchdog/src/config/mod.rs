@@ -32,6 +32,7 @@
 
 mod http;
 mod log;
+mod metrics;
 mod upstream_url;
 
 pub(crate) use http::Http;
@@ -69,6 +70,8 @@ pub(crate) struct Config {
     /// What the program's environment is made on top of.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) port: u16,
+    /// Where the metrics are; none if they are off.
+    pub(crate) metrics_port: Option<u16>,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) write_timeout: Option<Duration>,
     pub(crate) exec_timeout: Option<Duration>,
@@ -144,15 +147,18 @@ impl Config {
         };
         // Its value is not needed, but a wrong one is still a mistake to be told.
         raw.duration("healthcheck_interval", Duration::ZERO)?;
+        let port = raw.parsed(
+            "port",
+            8080,
+            |text| text.parse().ok().filter(|port| *port > 0),
+            "a port from 1 to 65535",
+        )?;
+        let is_handed_over = raw.is_handed_over()?;
         Ok(Self {
             command,
             command_line,
-            port: raw.parsed(
-                "port",
-                8080,
-                |text| text.parse().ok().filter(|port| *port > 0),
-                "a port from 1 to 65535",
-            )?,
+            port,
+            metrics_port: metrics::port(&raw, port, is_handed_over)?,
             read_timeout: raw.duration("read_timeout", Duration::from_secs(30))?,
             write_timeout: raw.duration("write_timeout", Duration::from_secs(30))?,
             exec_timeout: raw.duration("exec_timeout", exec_default)?,
@@ -183,7 +189,7 @@ impl Config {
                 |text| text.parse().ok(),
                 "epoll, ring, monoio-uring or auto",
             )?,
-            is_handed_over: raw.is_handed_over()?,
+            is_handed_over,
             lifeline_fd: raw.parsed(
                 "RINGWAY_LIFELINE_FD",
                 None,
