@@ -38,6 +38,7 @@ mod timers;
 mod metrics;
 
 mod clock;
+mod identity;
 mod json;
 mod limits;
 mod lock_file;

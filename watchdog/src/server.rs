@@ -16,7 +16,7 @@ use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
 use crate::mode::http::{self, Function};
 use crate::service::Service;
-use crate::{connection, log, metrics, shutdown};
+use crate::{connection, identity, log, metrics, shutdown};
 
 /// Exit code when it cannot do its work: `EX_UNAVAILABLE` of sysexits(3).
 const EXIT_UNAVAILABLE: u8 = 69;
@@ -41,6 +41,9 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
     let socket = listening_socket(&config)?;
     let metrics_socket = config.metrics_port.map(metrics_socket).transpose()?;
     let lifeline = config.lifeline_fd.map(lifeline).transpose()?;
+    // After the sockets, since low ports are root's, and before all else: the lock file is then the
+    // user's to remove, and the driver is one that the user may have. There is one thread yet.
+    identity::apply(&config.process)?;
     let driver = Driver::select(config.driver).map_err(|error| error.to_string())?;
     process::become_subreaper().map_err(|error| format!("orphans cannot be adopted: {error}"))?;
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
@@ -63,6 +66,7 @@ fn try_run(config: Config) -> Result<ExitCode, String> {
             true => None,
             false => Some(write_lock_file(&config)?),
         };
+        calls.keep_as_first_process();
         let service = Rc::new(Service::new(config, calls, lock_file, function));
         log_start(&service, &driver);
         if let Some(listener) = metrics_listener {

@@ -29,7 +29,7 @@ fn format(text: &str) -> Option<Format> {
 
 /// Bytes as of-watchdog wants them, or as amounts of memory are written elsewhere.
 fn bytes(text: &str) -> Option<usize> {
-    let bytes = process::limits::parse_memory(text).ok()?;
+    let bytes = ::process::limits::parse_memory(text).ok()?;
     let bytes = usize::try_from(bytes).ok()?;
     (LOG_LINE_BYTES_MIN..=LOG_LINE_BYTES_MAX)
         .contains(&bytes)

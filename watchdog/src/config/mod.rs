@@ -33,8 +33,10 @@
 mod http;
 mod log;
 mod metrics;
+mod process;
 mod upstream_url;
 
+pub(crate) use self::process::{NameOrId, ProcessSettings, UserSetting};
 pub(crate) use http::Http;
 pub(crate) use upstream_url::Place;
 #[cfg(test)]
@@ -81,6 +83,7 @@ pub(crate) struct Config {
     pub(crate) timeout_status: u16,
     pub(crate) switches: Switches,
     pub(crate) log: Style,
+    pub(crate) process: ProcessSettings,
     pub(crate) temp_dir: PathBuf,
     pub(crate) driver: DriverChoice,
     /// Whether descriptor 3 is a listening socket.
@@ -182,6 +185,7 @@ impl Config {
             timeout_status,
             switches: Switches::from_raw(&raw)?,
             log: log::style(&raw)?,
+            process: ProcessSettings::from_raw(&raw)?,
             temp_dir,
             driver: raw.parsed(
                 "RINGWAY_DRIVER",
@@ -225,7 +229,7 @@ fn command(raw: &RawConfig) -> Result<(String, Vec<String>), ConfigError> {
                     .to_owned(),
         })?,
     };
-    let command = process::command_line::split(command_line).map_err(|error| ConfigError {
+    let command = ::process::command_line::split(command_line).map_err(|error| ConfigError {
         name: "fprocess",
         problem: error.to_string(),
     })?;
