@@ -1,6 +1,7 @@
 //! The time of day as text, for log lines and the `Date` header.
 //!
-//! Both change once a second at most, so they are written once a second at most. Times are UTC: a
+//! All of them change once a second at most, but for the milliseconds of one, so they are written
+//! once a second at most. Times are UTC: a
 //! static binary in a container knows no other zone.
 
 use std::cell::RefCell;
@@ -14,6 +15,8 @@ struct Texts {
     second: u64,
     log: String,
     date: String,
+    /// Of the length of a whole time: the digits of the milliseconds are put in when it is used.
+    rfc3339: String,
 }
 
 thread_local! {
@@ -22,23 +25,33 @@ thread_local! {
 
 /// Calls `with` with the time as `2006/01/02 15:04:05 `.
 pub(crate) fn log_time<R>(with: impl FnOnce(&str) -> R) -> R {
-    now(|texts| with(&texts.log))
+    now(|texts, _| with(&texts.log))
 }
 
 /// Calls `with` with the time as `Mon, 02 Jan 2006 15:04:05 GMT`, RFC 9110 §5.6.7.
 pub(crate) fn http_date<R>(with: impl FnOnce(&str) -> R) -> R {
-    now(|texts| with(&texts.date))
+    now(|texts, _| with(&texts.date))
 }
 
-fn now<R>(with: impl FnOnce(&Texts) -> R) -> R {
-    let second = SystemTime::now()
+/// Calls `with` with the time as `2006-01-02T15:04:05.123Z`, RFC 3339.
+pub(crate) fn rfc3339<R>(with: impl FnOnce(&str) -> R) -> R {
+    now(|texts, millisecond| {
+        texts.rfc3339.truncate("2006-01-02T15:04:05.".len());
+        // Writing to a string cannot fail.
+        write!(texts.rfc3339, "{millisecond:03}Z").unwrap_or(());
+        with(&texts.rfc3339)
+    })
+}
+
+fn now<R>(with: impl FnOnce(&mut Texts, u32) -> R) -> R {
+    let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+        .unwrap_or_default();
     TEXTS.with_borrow_mut(|texts| {
-        if texts.second != second {
-            *texts = write_texts(second);
+        if texts.second != since.as_secs() {
+            *texts = write_texts(since.as_secs());
         }
-        with(texts)
+        with(texts, since.subsec_millis())
     })
 }
 
@@ -67,6 +80,12 @@ fn write_texts(second: u64) -> Texts {
         "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{sec:02} GMT"
     )
     .unwrap_or(());
+    write!(
+        texts.rfc3339,
+        "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{sec:02}.",
+        u8::from(time.month())
+    )
+    .unwrap_or(());
     texts
 }
 
@@ -75,10 +94,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_both_forms() {
+    fn milliseconds_are_of_now() {
+        for _ in 0..2 {
+            rfc3339(|time| {
+                assert_eq!(time.len(), "2006-01-02T15:04:05.123Z".len(), "{time}");
+                assert!(time.ends_with('Z') && time.as_bytes()[19] == b'.', "{time}");
+            });
+        }
+    }
+
+    #[test]
+    fn writes_all_forms() {
         let texts = write_texts(1_136_214_245);
         assert_eq!(texts.log, "2006/01/02 15:04:05 ");
         assert_eq!(texts.date, "Mon, 02 Jan 2006 15:04:05 GMT");
+        assert_eq!(texts.rfc3339, "2006-01-02T15:04:05.");
         assert_eq!(
             write_texts(951_782_400).date,
             "Tue, 29 Feb 2000 00:00:00 GMT"

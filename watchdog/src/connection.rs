@@ -14,12 +14,13 @@ use crate::config::{Config, Mode};
 use crate::input::Input;
 use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
 use crate::marshal::Marshal;
-use crate::mode::{fork, http, static_files, worker};
+use crate::metrics::Metrics;
+use crate::mode::{http, static_files, worker};
 use crate::reply::{self, About, Failure};
 use crate::request::{Request, Route};
 use crate::service::{OpenConnection, Service};
 use crate::timers::Timers;
-use crate::{cgi, log};
+use crate::{backend, cgi, log};
 
 /// A client's connection and what is reused from request to request.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct Connection {
     /// The current request's head as the function's own server, or a worker, gets it.
     pub(crate) forward: Option<ChunkMut>,
     /// What was found for the current request, in static mode.
-    found: Option<Result<static_files::Answer, Failure>>,
+    pub(crate) found: Option<Result<static_files::Answer, Failure>>,
     pub(crate) timers: Timers,
 }
 
@@ -66,7 +67,14 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
         timers: Timers::default(),
     };
     while let Some(request) = connection.next_request(&open).await {
-        match connection.answer(&request).await {
+        let metrics = connection.service.metrics.as_ref();
+        let counted = metrics.filter(|_| request.route == Route::Function);
+        let began = counted.map(Metrics::begin);
+        let next = connection.answer(&request).await;
+        if let (Some(metrics), Some(began)) = (&connection.service.metrics, began) {
+            metrics.end(began, &request);
+        }
+        match next {
             Next::Request => open.set_busy(false),
             Next::Linger => return connection.linger().await,
             Next::BreakOff => break,
@@ -135,18 +143,8 @@ impl Connection {
     }
 
     async fn answer(&mut self, request: &Request) -> Next {
-        if let Some(found) = self.found.take() {
-            return static_files::call(self, request, found).await;
-        }
         let ill = match request.route {
-            Route::Function => {
-                let service = Rc::clone(&self.service);
-                return match (&service.config.mode, &service.function, &service.workers) {
-                    (_, Some(function), _) => http::call(self, request, function).await,
-                    (_, _, Some(workers)) => worker::call(self, request, workers).await,
-                    (Mode::Fork(fork), ..) => fork::call(self, request, *fork).await,
-                };
-            }
+            Route::Function => return backend::call(self, request).await,
             Route::Health => self.not_healthy(),
             Route::Ready => self.not_ready().await,
         };
@@ -170,7 +168,7 @@ impl Connection {
                 "not healthy: it is shutting down, or its lock file is gone",
             ));
         }
-        self.service.function.as_ref()?.not_listening()
+        self.service.backend.not_healthy()
     }
 
     /// Why a call now would be refused.
@@ -178,23 +176,11 @@ impl Connection {
         if let Some(failure) = self.not_healthy() {
             return Some(failure);
         }
-        if let Some(failure) = self.nothing_to_run() {
-            return Some(failure);
-        }
         let max = self.service.config.max_inflight;
         if let Some(max) = max.filter(|max| self.service.calls.in_flight() >= *max) {
             return Some(too_many(max));
         }
-        http::not_ready(self.service.function.as_ref()?).await
-    }
-
-    /// Why every call would fail, if what it needs is not there.
-    fn nothing_to_run(&self) -> Option<Failure> {
-        if let Mode::Static(files) = &self.service.config.mode {
-            return static_files::not_ready(&files.folder);
-        }
-        let why = self.service.template().err()?;
-        Some(Failure::new(503, "no-program", why))
+        self.service.backend.not_ready(&self.service).await
     }
 
     /// Answers with a failure before anything of the body was used.

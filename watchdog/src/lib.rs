@@ -21,6 +21,7 @@ mod config;
 mod server;
 mod shutdown;
 
+mod backend;
 mod by_name;
 mod cgi;
 mod connection;
@@ -35,7 +36,10 @@ mod deadline;
 mod service;
 mod timers;
 
+mod metrics;
+
 mod clock;
+mod identity;
 mod json;
 mod limits;
 mod lock_file;
@@ -58,7 +62,7 @@ pub fn run(variables: impl Iterator<Item = (OsString, OsString)>) -> ExitCode {
     match Config::from_environment(variables) {
         Ok(config) => server::run(config),
         Err(error) => {
-            log::raw(&format!("{error}\n"));
+            log::last_words(&error.to_string());
             ExitCode::from(EXIT_USAGE)
         }
     }

@@ -31,8 +31,16 @@ pub(crate) const JOINED_BYTES_MAX: usize = net::CHUNK_BYTES - 1024;
 /// new pipe always takes this much without blocking (PIPE_BUF, pipe(7)).
 pub(crate) const READY_BYTES_MAX: usize = 4096;
 
-/// The longest line of a program's standard error that is kept together in the log, in bytes.
-pub(crate) const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
+/// The longest line of a program that is kept together in the log, in bytes, unless
+/// `log_buffer_size` says otherwise.
+pub(crate) const LOG_LINE_BYTES: usize = 64 * 1024;
+
+/// What `log_buffer_size` may be at least, in bytes. A line needs room for a character, and short
+/// ones would cost more than what they hold.
+pub(crate) const LOG_LINE_BYTES_MIN: usize = 256;
+
+/// And at most: each process that runs may take so much.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How much of a request's or an answer's body `write_debug` logs, in bytes.
 pub(crate) const DEBUG_BYTES_MAX: usize = 1024;
@@ -85,6 +93,13 @@ pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
 /// See [`LINGER_MAX`].
 pub(crate) const LINGER_BYTES_MAX: usize = 1 << 20;
 
+/// How many pairs of status and method are counted apart from each other. Functions answer with a
+/// handful; each takes 120 bytes, and a kilobyte of the metrics' text.
+pub(crate) const SERIES_MAX: usize = 200;
+
+/// How many connections for metrics may be open. A monitor needs one.
+pub(crate) const METRICS_CONNECTIONS_MAX: usize = 32;
+
 /// How often, while there are calls, processes that were left behind are looked for.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -101,3 +116,5 @@ pub(crate) const RETRY_AFTER_S: u32 = 1;
 const _: () = assert!(HELD_BYTES_MAX >= JOINED_BYTES_MAX);
 const _: () = assert!(PIECE_BYTES_MAX >= HELD_BYTES_MAX);
 const _: () = assert!(SILENCE_AFTER_END.as_millis() < OUTPUT_AFTER_END_MAX.as_millis());
+// A character of four bytes must fit, or cutting would not get on.
+const _: () = assert!(LOG_LINE_BYTES_MIN > 4 && LOG_LINE_BYTES <= LOG_LINE_BYTES_MAX);

@@ -57,6 +57,9 @@ impl About<'_> {
 /// Appends status line and the headers that every answer has.
 pub(crate) fn start(out: &mut Vec<u8>, status: u16, about: About<'_>) {
     encode::status_line(out, status);
+    if let Some(request) = about.request {
+        request.status.set(status);
+    }
     clock::http_date(|date| encode::header(out, "Date", date));
     let is_old = about
         .request
@@ -116,7 +119,8 @@ pub(crate) fn failure(failure: &Failure, about: About<'_>) -> Chunk {
     out.freeze()
 }
 
-fn finish(out: &mut Vec<u8>, content_type: &str, body: &[u8], about: About<'_>) {
+/// Appends the rest of an answer whose body is this.
+pub(crate) fn finish(out: &mut Vec<u8>, content_type: &str, body: &[u8], about: About<'_>) {
     encode::header(out, "Content-Type", content_type);
     encode::header_u64(
         out,

@@ -1,11 +1,13 @@
 //! What is kept of a request's head once its bytes are let go.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use conduit::offered_protocol;
 use wire::{Framing, RequestHead, Version};
 
 use crate::config::parse_duration;
+use crate::metrics::MethodLabel;
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub(crate) enum Route {
 pub(crate) struct Request {
     pub(crate) route: Route,
     pub(crate) framing: Framing,
+    /// For the metrics.
+    pub(crate) method: MethodLabel,
+    /// Of the answer, once it has begun: whoever writes its head sets this. 0 before.
+    pub(crate) status: Cell<u16>,
     /// HEAD: the answer has no body.
     pub(crate) is_head: bool,
     /// Sent twice it does what it does once, RFC 9110 §9.2.2.
@@ -70,6 +76,8 @@ impl Request {
                 _ => Route::Function,
             },
             framing: head.framing,
+            method: MethodLabel::of(head.method),
+            status: Cell::new(0),
             is_head: head.method.is_head(),
             is_idempotent: head.method.is_idempotent(),
             offers_websocket: offered_protocol(head).is_some(),

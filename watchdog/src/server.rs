@@ -8,16 +8,16 @@ use std::rc::Rc;
 
 use net::{Driver, Listener, Runtime, Signals, Stream, sleep};
 use nix::sys::signal::Signal;
+use socket2::Socket;
 
+use crate::backend::Backend;
 use crate::calls::Calls;
 use crate::config::{Config, Mode};
 use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
-use crate::mode::fork;
-use crate::mode::http::{self, Function};
 use crate::mode::static_files;
 use crate::service::Service;
-use crate::{connection, log, shutdown};
+use crate::{connection, identity, log, metrics, shutdown};
 
 /// Exit code when it cannot do its work: `EX_UNAVAILABLE` of sysexits(3).
 const EXIT_UNAVAILABLE: u8 = 69;
@@ -27,10 +27,11 @@ const HANDED_OVER_FD: i32 = 3;
 
 /// Runs until the shutdown is over.
 pub(crate) fn run(config: Config) -> ExitCode {
+    log::set_style(config.log);
     match try_run(config) {
         Ok(code) => code,
         Err(error) => {
-            log::raw(&format!("{error}\n"));
+            log::last_words(&error);
             ExitCode::from(EXIT_UNAVAILABLE)
         }
     }
@@ -39,55 +40,67 @@ pub(crate) fn run(config: Config) -> ExitCode {
 fn try_run(config: Config) -> Result<ExitCode, String> {
     // First of all, before anything else can get their numbers.
     let socket = listening_socket(&config)?;
+    let metrics_socket = config.metrics_port.map(metrics_socket).transpose()?;
     let lifeline = config.lifeline_fd.map(lifeline).transpose()?;
+    // After the sockets, since low ports are root's, and before all else: the lock file is then the
+    // user's to remove, and the driver is one that the user may have. There is one thread yet.
+    identity::apply(&config.process)?;
     let driver = Driver::select(config.driver).map_err(|error| error.to_string())?;
     process::become_subreaper().map_err(|error| format!("orphans cannot be adopted: {error}"))?;
     let failed = |what: &str, error: io::Error| format!("{what}: {error}");
     let (mut runtime, driver) = Runtime::on_any(driver).map_err(|error| error.to_string())?;
-    let function = match &config.mode {
-        _ => None,
-        Mode::Http(http) => Some(Rc::new(Function::new(http)?)),
-    };
+    let backend = Backend::new(&config.mode)?;
     let calls = Calls::new();
     runtime.block_on(async {
         let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT])
             .map_err(|error| failed("signals cannot be watched", error))?;
         let listener =
             Listener::new(socket).map_err(|error| failed("the socket cannot be used", error))?;
+        let metrics_listener = metrics_socket
+            .map(Listener::new)
+            .transpose()
+            .map_err(|error| failed("the socket for metrics cannot be used", error))?;
         let lock_file = match config.switches.suppress_lock {
             true => None,
             false => Some(write_lock_file(&config)?),
         };
-        let service = Rc::new(Service::new(config, calls, lock_file, function));
+        calls.keep_as_first_process();
+        let service = Rc::new(Service::new(config, calls, lock_file, backend));
         log_start(&service, &driver);
-        if let Some(function) = service.function.clone() {
-            net::spawn(http::keep(function, Rc::clone(&service)));
+        if let Some(listener) = metrics_listener {
+            net::spawn(metrics::serve(Rc::clone(&service), listener));
         }
-        if let Some(workers) = &service.workers {
-            workers.start(&service);
-        }
-        if service.shelf.is_on() {
-            net::spawn(fork::fill(Rc::clone(&service)));
-        }
+        service.backend.start(&service);
         Ok(shutdown::run(&service, listener, signals, lifeline).await)
     })
 }
 
-fn listening_socket(config: &Config) -> Result<socket2::Socket, String> {
+fn listening_socket(config: &Config) -> Result<Socket, String> {
     if config.is_handed_over {
         return net::inherited_listener(HANDED_OVER_FD)
             .ok_or_else(|| "LISTEN_FDS: descriptor 3 is not a listening socket".to_owned());
     }
     let port = config.port;
+    bind(port).map_err(|error| {
+        format!("port: {port} cannot be listened on: {error}; set `port` to a free one")
+    })
+}
+
+fn metrics_socket(port: u16) -> Result<Socket, String> {
+    bind(port).map_err(|error| {
+        format!(
+            "metrics_port: {port} cannot be listened on: {error}; set `metrics_port` to a free one, or to 0 for no metrics"
+        )
+    })
+}
+
+fn bind(port: u16) -> io::Result<Socket> {
     // One socket for both IP versions where the machine has IPv6.
     let any = [
         SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
     ];
-    let socket = net::bind_tcp(any[0], false).or_else(|_no_ipv6| net::bind_tcp(any[1], false));
-    socket.map_err(|error| {
-        format!("port: {port} cannot be listened on: {error}; set `port` to a free one")
-    })
+    net::bind_tcp(any[0], false).or_else(|_no_ipv6| net::bind_tcp(any[1], false))
 }
 
 fn lifeline(fd: i32) -> Result<OwnedFd, String> {
@@ -110,16 +123,20 @@ fn log_start(service: &Service, driver: &Driver) {
         true => "the socket that was handed over".to_owned(),
         false => format!("port {}", config.port),
     };
-    let to = match &service.function {
+    let to = match service.backend.place() {
         None => String::new(),
-        Some(function) => format!(", passed on to {}", function.place()),
+        Some(place) => format!(", passed on to {place}"),
     };
     let what = match &config.mode {
         Mode::Static(files) => format!("files of {}", files.folder.display()),
         _ => format!("fprocess `{}`", config.command_line),
     };
+    let metrics = match config.metrics_port {
+        None => String::new(),
+        Some(port) => format!(", metrics on port {port}"),
+    };
     log::line(&format!(
-        "ringway watchdog {}: {what} on {place}{to}, driver {} ({})",
+        "ringway watchdog {}: {what} on {place}{to}{metrics}, driver {} ({})",
         env!("CARGO_PKG_VERSION"),
         driver.kind,
         driver.reason
@@ -166,7 +183,8 @@ fn serve(service: &Rc<Service>, stream: Stream) {
     net::spawn(connection::serve(Rc::clone(service), stream, open));
 }
 
-async fn not_accepted(error: &io::Error) {
+/// Waits a moment before the next try.
+pub(crate) async fn not_accepted(error: &io::Error) {
     // The connection was gone before it could be accepted.
     if error.kind() == io::ErrorKind::ConnectionAborted {
         return;

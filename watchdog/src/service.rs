@@ -7,20 +7,20 @@ use std::rc::Rc;
 use net::{Stopper, Waiters};
 use process::{Command, Group, Template};
 
+use crate::backend::Backend;
 use crate::calls::Calls;
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::lock_file::LockFile;
-use crate::mode::fork::Shelf;
-use crate::mode::http::Function;
-use crate::mode::worker::Pool;
+use crate::metrics::Metrics;
 
 /// Settings and state of a watchdog. It lives on one thread.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) config: Config,
     pub(crate) calls: Calls,
-    /// Processes that wait for a call.
-    pub(crate) shelf: Shelf,
+    pub(crate) backend: Backend,
+    /// None if they are off.
+    pub(crate) metrics: Option<Metrics>,
     /// The program, ready to start; none while it cannot be found.
     template: RefCell<Option<Rc<Template>>>,
     /// There from the start, unless `suppress_lock`, until the shutdown.
@@ -30,10 +30,6 @@ pub(crate) struct Service {
     connections_made: Cell<u64>,
     /// Those who wait for the shutdown to begin, or for the last connection to close.
     changed: Waiters,
-    /// The function's own server, in http mode.
-    pub(crate) function: Option<Rc<Function>>,
-    /// In worker mode.
-    pub(crate) workers: Option<Rc<Pool>>,
 }
 
 #[derive(Debug)]
@@ -47,24 +43,19 @@ impl Service {
         config: Config,
         calls: Calls,
         lock_file: Option<LockFile>,
-        function: Option<Rc<Function>>,
+        backend: Backend,
     ) -> Self {
-        let workers = match &config.mode {
-            Mode::Worker(settings) => Some(Rc::new(Pool::new(settings))),
-            Mode::Fork | Mode::Http(_) => None,
-        };
         Self {
-            shelf: Shelf::new(&config.mode),
+            backend,
+            metrics: config.metrics_port.map(|_| Metrics::default()),
             config,
             calls,
-            workers,
             template: RefCell::default(),
             lock_file: RefCell::new(lock_file),
             is_stopping: Cell::new(false),
             connections: RefCell::default(),
             connections_made: Cell::new(0),
             changed: Waiters::default(),
-            function,
         }
     }
 
@@ -117,7 +108,9 @@ impl Service {
     pub(crate) fn stop(&self) {
         self.is_stopping.set(true);
         drop(self.lock_file.borrow_mut().take());
-        self.shelf.clear();
+        if let Backend::Fork(_, shelf) = &self.backend {
+            shelf.clear();
+        }
         for open in self
             .connections
             .borrow()

@@ -44,13 +44,8 @@ pub(crate) async fn run(
             if matches!(closed, Either::Second(())) {
                 log::line("write_timeout is over: calls that are still in flight are ended");
             }
-            // Its own server goes last: calls in flight need it to the end.
-            if let Some(function) = &service.function {
-                function.end().await;
-            }
-            if let Some(workers) = &service.workers {
-                workers.end().await;
-            }
+            // Last: calls in flight need it to the end.
+            service.backend.end().await;
         };
         match race(calls_end, next_signal(&mut signals)).await {
             Either::First(()) => ExitCode::SUCCESS,

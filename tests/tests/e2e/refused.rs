@@ -254,6 +254,7 @@ fn a_watchdog_falls_back_too_and_says_why(_: Driver) {
             .env("fprocess", "cat")
             .env("suppress_lock", "true")
             .env("port", address.port().to_string())
+            .env("metrics_port", "0")
             .stderr(File::create(&log).unwrap())
             .stdin(Stdio::null())
             .spawn()

@@ -32,10 +32,14 @@
 
 mod fork;
 mod http;
+mod log;
+mod metrics;
+mod process;
 mod static_files;
 mod upstream_url;
 mod worker;
 
+pub(crate) use self::process::{NameOrId, ProcessSettings, UserSetting};
 pub(crate) use fork::{Fork, Holding};
 pub(crate) use http::Http;
 pub(crate) use static_files::StaticFiles;
@@ -52,6 +56,8 @@ use std::time::Duration;
 use conduit::{Pump, Reframe};
 use net::DriverChoice;
 use wire::{Framing, duration};
+
+use crate::log::Style;
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +78,8 @@ pub(crate) struct Config {
     /// What the program's environment is made on top of.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) port: u16,
+    /// Where the metrics are; none if they are off.
+    pub(crate) metrics_port: Option<u16>,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) write_timeout: Option<Duration>,
     pub(crate) exec_timeout: Option<Duration>,
@@ -80,6 +88,8 @@ pub(crate) struct Config {
     /// The status when a time limit ends a call: 504, or 408 for `mode=classic`.
     pub(crate) timeout_status: u16,
     pub(crate) switches: Switches,
+    pub(crate) log: Style,
+    pub(crate) process: ProcessSettings,
     pub(crate) temp_dir: PathBuf,
     pub(crate) driver: DriverChoice,
     /// Whether descriptor 3 is a listening socket.
@@ -126,7 +136,6 @@ pub(crate) struct Switches {
     pub(crate) cgi_headers: bool,
     pub(crate) marshal_request: bool,
     pub(crate) suppress_lock: bool,
-    pub(crate) prefix_logs: bool,
     pub(crate) write_debug: bool,
     pub(crate) debug_headers: bool,
 }
@@ -158,15 +167,18 @@ impl Config {
         };
         // Its value is not needed, but a wrong one is still a mistake to be told.
         raw.duration("healthcheck_interval", Duration::ZERO)?;
+        let port = raw.parsed(
+            "port",
+            8080,
+            |text| text.parse().ok().filter(|port| *port > 0),
+            "a port from 1 to 65535",
+        )?;
+        let is_handed_over = raw.is_handed_over()?;
         Ok(Self {
             command,
             command_line,
-            port: raw.parsed(
-                "port",
-                8080,
-                |text| text.parse().ok().filter(|port| *port > 0),
-                "a port from 1 to 65535",
-            )?,
+            port,
+            metrics_port: metrics::port(&raw, port, is_handed_over)?,
             read_timeout: raw.duration("read_timeout", Duration::from_secs(30))?,
             write_timeout: raw.duration("write_timeout", Duration::from_secs(30))?,
             exec_timeout: raw.duration("exec_timeout", exec_default)?,
@@ -189,6 +201,8 @@ impl Config {
             mode,
             timeout_status,
             switches: Switches::from_raw(&raw)?,
+            log: log::style(&raw)?,
+            process: ProcessSettings::from_raw(&raw)?,
             temp_dir,
             driver: raw.parsed(
                 "RINGWAY_DRIVER",
@@ -196,7 +210,7 @@ impl Config {
                 |text| text.parse().ok(),
                 "epoll, ring, monoio-uring or auto",
             )?,
-            is_handed_over: raw.is_handed_over()?,
+            is_handed_over,
             lifeline_fd: raw.parsed(
                 "RINGWAY_LIFELINE_FD",
                 None,
@@ -215,7 +229,6 @@ impl Switches {
             cgi_headers: raw.switch("cgi_headers", true)?,
             marshal_request: raw.switch("marshal_request", false)?,
             suppress_lock: raw.switch("suppress_lock", false)?,
-            prefix_logs: raw.switch("prefix_logs", true)?,
             write_debug: raw.switch("write_debug", false)?,
             debug_headers: raw.switch("debug_headers", false)?,
         })
@@ -233,7 +246,7 @@ fn command(raw: &RawConfig) -> Result<(String, Vec<String>), ConfigError> {
                     .to_owned(),
         })?,
     };
-    let command = process::command_line::split(command_line).map_err(|error| ConfigError {
+    let command = ::process::command_line::split(command_line).map_err(|error| ConfigError {
         name: "fprocess",
         problem: error.to_string(),
     })?;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
+pub(super) fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
     let pairs = variables
         .iter()
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -23,7 +23,7 @@ fn defaults_are_those_of_the_classic_watchdog() {
     assert_eq!(config.driver, DriverChoice::Epoll);
     assert_eq!((config.is_handed_over, config.lifeline_fd), (false, None));
     let on = config.switches;
-    assert!(on.combine_output && on.cgi_headers && on.prefix_logs);
+    assert!(on.combine_output && on.cgi_headers && config.log.prefixed);
     assert!(!on.marshal_request && !on.suppress_lock && !on.write_debug && !on.debug_headers);
 }
 
@@ -60,10 +60,7 @@ fn every_setting_is_read() {
         Some("text/plain; charset=utf-8")
     );
     assert!(!config.switches.combine_output && config.switches.suppress_lock);
-    assert!(
-        config.switches.prefix_logs,
-        "an empty value counts as not set"
-    );
+    assert!(config.log.prefixed, "an empty value counts as not set");
     assert_eq!(config.temp_dir, PathBuf::from("/run"));
     assert_eq!(config.driver, DriverChoice::Auto);
     assert_eq!((config.is_handed_over, config.lifeline_fd), (true, Some(4)));
@@ -252,7 +249,7 @@ fn http_mode_reads_its_own_settings() {
 fn read_fork(variables: &[(&str, &str)]) -> Result<Fork, String> {
     match read(&[&[("fprocess", "cat")], variables].concat())?.mode {
         Mode::Fork(fork) => Ok(fork),
-        Mode::Http(_) => Err("it is http mode".to_owned()),
+        other => Err(format!("it is {other:?}")),
     }
 }
 

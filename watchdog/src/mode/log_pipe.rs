@@ -7,7 +7,7 @@ use std::io;
 use net::PipeReader;
 use process::Stdio;
 
-use crate::log::Lines;
+use crate::log::{Lines, Stream};
 
 /// The watchdog's end of it.
 #[derive(Debug)]
@@ -17,12 +17,12 @@ pub(crate) struct LogPipe {
 }
 
 impl LogPipe {
-    /// A new pipe: the watchdog's end, and the process's. For `prefix` see [`Lines::new`].
-    pub(crate) fn open(prefix: Option<&'static str>) -> io::Result<(Self, Stdio)> {
+    /// A new pipe: the watchdog's end, and the process's, for what it calls `stream`.
+    pub(crate) fn open(stream: Stream) -> io::Result<(Self, Stdio)> {
         let (read, write) = process::pipe()?;
         let own = Self {
             pipe: PipeReader::new(read)?,
-            lines: Lines::new(prefix),
+            lines: Lines::new(stream),
         };
         Ok((own, Stdio::Fd(write)))
     }

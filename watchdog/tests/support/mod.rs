@@ -39,16 +39,36 @@ impl Watchdog {
         Self::start_with(driver, settings, None)
     }
 
+    /// Starts one by a command line to whose end the watchdog's path is added. `child` is then what
+    /// this command line has started first.
+    pub(crate) fn start_by(words: &[&str], settings: &[(&str, &str)]) -> Self {
+        let (program, arguments) = words.split_first().expect("a program");
+        let command = Command::new(program).args(arguments);
+        Self::start_command(
+            command.arg(env!("CARGO_BIN_EXE_fwatchdog")),
+            "epoll",
+            settings,
+        )
+    }
+
     /// The same with the read end of a pipe as its lifeline.
     pub(crate) fn start_with(
         driver: &str,
         settings: &[(&str, &str)],
         lifeline: Option<OwnedFd>,
     ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fwatchdog"));
+        if let Some(lifeline) = lifeline {
+            command = command.env("RINGWAY_LIFELINE_FD", "4").pass_fd(lifeline, 4);
+        }
+        Self::start_command(command, driver, settings)
+    }
+
+    fn start_command(command: Command, driver: &str, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(dir.path().join("socket")).expect("a socket");
         let log = std::fs::File::create(dir.path().join("log")).expect("a file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fwatchdog"))
+        let command = command
             .env("PATH", "/usr/bin:/bin")
             .env("TMPDIR", dir.path())
             .env("LISTEN_FDS", "1")
@@ -56,9 +76,6 @@ impl Watchdog {
             .envs(settings.iter().copied())
             .pass_fd(listener.try_clone().expect("a copy").into(), 3)
             .stderr(Stdio::Fd(log.into()));
-        if let Some(lifeline) = lifeline {
-            command = command.env("RINGWAY_LIFELINE_FD", "4").pass_fd(lifeline, 4);
-        }
         Self {
             child: command.spawn().expect("it starts"),
             dir,

@@ -35,7 +35,12 @@ use program::Program;
 use stop::Stop;
 
 /// Answers one request by running the program.
-pub(crate) async fn call(connection: &mut Connection, request: &Request, fork: Fork) -> Next {
+pub(crate) async fn call(
+    connection: &mut Connection,
+    request: &Request,
+    fork: Fork,
+    shelf: &Rc<Shelf>,
+) -> Next {
     let service = Rc::clone(&connection.service);
     // The place is held until the process has been reaped, so that the limit counts processes.
     let Some(mut place) = service.calls.enter(service.config.max_inflight) else {
@@ -64,7 +69,7 @@ pub(crate) async fn call(connection: &mut Connection, request: &Request, fork: F
     }
     log::line(&format!("Forking fprocess {}", service.config.command_line));
     let started = Instant::now();
-    let (mut program, mut feed) = match Shelf::take(&service) {
+    let (mut program, mut feed) = match shelf.take() {
         Some((program, stdin)) => (program, Feed::through(stdin, body)),
         None => match start::start(&template, &service, &connection.environment, Some(body)) {
             Ok(both) => both,

@@ -23,7 +23,6 @@ use process::{Environment, Exit};
 use super::program::{Early, Program};
 use super::start;
 use crate::calls::Waiting;
-use crate::config::Mode;
 use crate::limits::{PREFORK_PAUSE, PREFORK_RETRY};
 use crate::log;
 use crate::reply::Failure;
@@ -53,11 +52,7 @@ struct Ready {
 
 impl Shelf {
     /// An empty one, to be filled by [`fill`].
-    pub(crate) fn new(mode: &Mode) -> Self {
-        let size = match mode {
-            Mode::Fork(fork) => fork.prefork,
-            Mode::Http(_) => 0,
-        };
+    pub(crate) fn new(size: usize) -> Self {
         Self {
             size: Cell::new(size),
             ..Self::default()
@@ -70,15 +65,15 @@ impl Shelf {
     }
 
     /// Takes a process that is fit for a request, if there is one.
-    pub(crate) fn take(service: &Rc<Service>) -> Option<(Program, PipeWriter)> {
-        let shelf = &service.shelf;
+    pub(crate) fn take(self: &Rc<Self>) -> Option<(Program, PipeWriter)> {
+        let shelf = self;
         loop {
             // The oldest, which has had the most time to get ready.
             let mut ready = shelf.ready.borrow_mut().pop_front()?;
             let Some(early) = ready.program.early() else {
                 shelf.lost.set(0);
                 shelf.taken.set(shelf.taken.get() + 1);
-                ready.program.gap = Some(Gap(Rc::clone(service)));
+                ready.program.gap = Some(Gap(Rc::clone(shelf)));
                 return Some((ready.program, ready.stdin));
             };
             let why = match early {
@@ -140,19 +135,18 @@ fn discard(ready: Ready) {
 
 /// A place on the shelf whose process serves a call. When it is dropped, the place may be filled.
 #[derive(Debug)]
-pub(crate) struct Gap(Rc<Service>);
+pub(crate) struct Gap(Rc<Shelf>);
 
 impl Drop for Gap {
     fn drop(&mut self) {
-        let shelf = &self.0.shelf;
+        let Self(shelf) = self;
         shelf.taken.set(shelf.taken.get() - 1);
         shelf.changed.wake_all();
     }
 }
 
 /// Fills the shelf, until it is switched off.
-pub(crate) async fn fill(service: Rc<Service>) {
-    let shelf = &service.shelf;
+pub(crate) async fn fill(shelf: Rc<Shelf>, service: Rc<Service>) {
     let mut is_told = false;
     loop {
         let has_changed = || shelf.has_room() || !shelf.is_on();
@@ -160,7 +154,7 @@ pub(crate) async fn fill(service: Rc<Service>) {
         if !shelf.is_on() {
             return;
         }
-        let pause = match put(&service) {
+        let pause = match put(&shelf, &service) {
             Ok(()) => {
                 is_told = false;
                 PREFORK_PAUSE
@@ -177,13 +171,13 @@ pub(crate) async fn fill(service: Rc<Service>) {
     }
 }
 
-fn put(service: &Service) -> Result<(), Failure> {
+fn put(shelf: &Shelf, service: &Service) -> Result<(), Failure> {
     let template = service.template();
     let template = template.map_err(|why| Failure::new(500, "no-program", why))?;
     let (program, feed) = start::start(&template, service, &Environment::default(), None)?;
     let noted = service.calls.waiting(program.child.pid());
     if let Some(stdin) = feed.pipe {
-        service.shelf.ready.borrow_mut().push_back(Ready {
+        shelf.ready.borrow_mut().push_back(Ready {
             program,
             stdin,
             noted,

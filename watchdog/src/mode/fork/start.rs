@@ -9,7 +9,7 @@ use process::{Environment, Io, Stdio, Template};
 
 use super::client::{Body, Feed};
 use super::program::Program;
-use crate::log::Lines;
+use crate::log::{Lines, Stream};
 use crate::mode::start::{no_pipe, not_started};
 use crate::reply::Failure;
 use crate::service::Service;
@@ -40,12 +40,11 @@ pub(crate) fn start(
             service.forget_template();
             not_started(&error)
         })?;
-    let prefix = service.config.switches.prefix_logs.then_some("stderr: ");
     Ok((
         Program::new(
             child,
             output,
-            errors.map(|errors| (errors, Lines::new(prefix))),
+            errors.map(|errors| (errors, Lines::new(Stream::Stderr))),
         ),
         feed,
     ))

@@ -84,6 +84,7 @@ impl Answering<'_> {
         }
         let mut out = ChunkMut::new();
         encode_switch(&mut out, head);
+        self.exchange.request.status.set(head.status);
         self.exchange.progress.set_stage(Stage::Answering);
         self.send(out.freeze()).await?;
         Ok(Answered::Switched(rest))
@@ -116,6 +117,7 @@ impl Answering<'_> {
             took: deadline.elapsed(),
         };
         encode_answer(&mut out, head, dress);
+        request.status.set(head.status);
         let mut pump = Pump::new(head.framing, passage.reframe, None);
         let mut piece = pump.take(&mut unread).map_err(bad_body)?;
         // One write for both where that needs no large copy.

@@ -41,10 +41,8 @@ impl Process {
             let set = environment.set("PORT", port.to_string());
             debug_assert!(set.is_ok(), "neither has a NUL or an equals sign");
         }
-        let prefixed = service.config.switches.prefix_logs;
-        let open = |prefix| LogPipe::open(prefixed.then_some(prefix)).map_err(no_pipe);
-        let (stdout, stdout_end) = open("stdout: ")?;
-        let (stderr, stderr_end) = open("stderr: ")?;
+        let (stdout, stdout_end) = LogPipe::open(log::Stream::Stdout).map_err(no_pipe)?;
+        let (stderr, stderr_end) = LogPipe::open(log::Stream::Stderr).map_err(no_pipe)?;
         let io = Io::new(Stdio::Null, stdout_end, stderr_end);
         let child = template.spawn(io, Some(&environment)).map_err(|error| {
             service.forget_template();

@@ -41,8 +41,7 @@ impl Process {
         let template = service
             .template()
             .map_err(|why| Failure::new(500, "no-program", why))?;
-        let prefix = service.config.switches.prefix_logs.then_some("stderr: ");
-        let (errors, stderr) = LogPipe::open(prefix).map_err(no_pipe)?;
+        let (errors, stderr) = LogPipe::open(log::Stream::Stderr).map_err(no_pipe)?;
         let (worker, stdin, stdout) = open_pipes().map_err(no_pipe)?;
         let io = Io::new(stdin, stdout, stderr);
         let child = template.spawn(io, None).map_err(|error| {
