@@ -21,9 +21,9 @@ fn large_bodies_stream_through() {
     });
 }
 
-/// What a body of 64 MiB may add: the buffers that the ring lends to the kernel (4 MiB), those of one
-/// call, and room for the allocator's.
-const GROWTH_KIB_MAX: usize = 6144;
+/// What a body of 64 MiB may add: the buffers that the ring lends to the kernel (4 MiB), as many again,
+/// since all may come back filled in one turn on a busy machine, and those of one call.
+const GROWTH_KIB_MAX: usize = 10_240;
 
 #[test]
 fn memory_does_not_grow_with_the_body() {
