@@ -21,15 +21,16 @@ use io_uring::{
     types::{BufRingEntry, Fd, SubmitArgs, Timespec},
 };
 
-use super::kernel::{Completion, Kernel, Request, Sending, Token, Wait};
+use super::kernel::{Completion, Kernel, Request, Token, Wait};
 use crate::{CHUNK_BYTES, Chunk, ChunkMut};
 
 /// How much of everything a ring has. Little is enough to be right, more makes it fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Submission queue length, in entries, a power of two; the completion queue is four times
-    /// that, since every connection has a receive under way. When it is full the kernel keeps what
-    /// does not fit and hands it over later (IORING_FEAT_NODROP), so nothing is lost.
+    /// that, since every connection has a receive under way. What does not fit into the first waits in
+    /// `operations`; what does not fit into the second is kept by the kernel and handed over later
+    /// (IORING_FEAT_NODROP). So nothing is lost.
     pub(crate) entries: u32,
     /// Buffers that the kernel can choose from, a power of two. They are given memory when they are
     /// used for the first time, so an idle thread has none of these 4 MiB.
@@ -135,22 +136,10 @@ impl Uring {
 }
 
 impl Kernel for Uring {
-    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+    unsafe fn start(&mut self, token: Token, request: &Request) -> bool {
         let entry = entry_for(request).user_data(token.to_bits());
-        loop {
-            // SAFETY: by this function's contract, what the entry points to outlives the operation.
-            let pushed = unsafe { self.ring.submission().push(&entry) };
-            if pushed.is_ok() {
-                return Ok(());
-            }
-            // The queue is full: hand over what is in it. EBUSY means that completions must be
-            // reaped first, which is the caller's to do.
-            match self.ring.submit() {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // SAFETY: by this function's contract, what the entry points to outlives the operation.
+        unsafe { self.ring.submission().push(&entry) }.is_ok()
     }
 
     fn enter(&mut self, wait: Wait) -> io::Result<()> {
@@ -192,16 +181,13 @@ fn passed(entered: io::Result<usize>) -> io::Result<()> {
 fn entry_for(request: &Request) -> squeue::Entry {
     match request {
         Request::Receive(socket) => opcode::RecvMulti::new(Fd(socket.fd()), GROUP).build(),
-        Request::Send(socket, chunk, how) => {
+        Request::Send(socket, chunk) => {
             // A socket takes at most INT_MAX at once, and no chunk is that long.
             let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX >> 1);
-            let flags = match how {
-                Sending::AtOnce => libc::MSG_DONTWAIT,
-                // The kernel goes on after a short send by itself.
-                Sending::Patient => libc::MSG_WAITALL,
-            };
+            // WAITALL: after a short send the kernel waits for room and goes on by itself
+            // (io_uring_enter(2), Linux 5.19). Where all fits, it changes nothing.
             opcode::Send::new(Fd(socket.fd()), chunk.as_ptr(), length)
-                .flags(flags | libc::MSG_NOSIGNAL)
+                .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
                 .build()
         }
         Request::Connect(socket, address) => {
