@@ -7,6 +7,8 @@
 //! - The buffer ring has room for exactly the buffers there are, so it never overflows.
 //! - The memory of the buffer ring outlives the ring that it is registered with.
 
+mod registered;
+
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
     io,
@@ -20,6 +22,8 @@ use io_uring::{
     IoUring, Submitter, cqueue, opcode, squeue,
     types::{BufRingEntry, Fd, SubmitArgs, Timespec},
 };
+
+use registered::Registered;
 
 use super::kernel::{Completion, Kernel, Request, Token, Wait};
 use crate::{CHUNK_BYTES, Chunk, ChunkMut};
@@ -86,7 +90,7 @@ fn build(entries: u32) -> io::Result<IoUring> {
 /// A ring with its buffers.
 pub(super) struct Uring {
     // The order of the fields is that of their end: the ring lets go of the buffers first.
-    ring: IoUring,
+    ring: Registered,
     buffers: Buffers,
 }
 
@@ -96,7 +100,7 @@ impl Uring {
     /// # Errors
     /// What io_uring_setup(2) or io_uring_register(2) answered.
     pub(super) fn new(size: Size) -> io::Result<Self> {
-        let ring = build(size.entries)?;
+        let ring = Registered::new(build(size.entries)?);
         let buffers = Buffers::new(size.buffers);
         // SAFETY: the memory has room for that many entries, is page-aligned, and outlives the ring
         // by the order of the fields of `Uring`.
@@ -109,9 +113,6 @@ impl Uring {
             )?;
         }
         let mut uring = Self { ring, buffers };
-        // Saves the kernel a look at the descriptor table for each enter; where it is refused
-        // everything works all the same.
-        uring.ring.submitter().register_ring_fd().ok();
         for number in 0..size.buffers {
             uring.buffers.put(number);
         }
@@ -119,7 +120,7 @@ impl Uring {
     }
 
     /// For what is asked of the kernel beside operations.
-    pub(super) fn submitter(&self) -> Submitter<'_> {
+    pub(super) fn submitter(&self) -> &Submitter<'_> {
         self.ring.submitter()
     }
 
@@ -141,12 +142,12 @@ impl Kernel for Uring {
     unsafe fn start(&mut self, token: Token, request: &Request) -> bool {
         let entry = entry_for(request).user_data(token.to_bits());
         // SAFETY: by this function's contract, what the entry points to outlives the operation.
-        unsafe { self.ring.submission().push(&entry) }.is_ok()
+        unsafe { self.ring.push(&entry) }
     }
 
     fn enter(&mut self, wait: Wait) -> io::Result<()> {
         let limit = match wait {
-            Wait::No => return passed(self.ring.submit()),
+            Wait::No => return passed(self.ring.submitter().submit()),
             Wait::Long => Duration::MAX,
             Wait::Within(time) => time,
         };
@@ -163,7 +164,7 @@ impl Kernel for Uring {
     }
 
     fn next(&mut self) -> Option<Completion> {
-        let entry = self.ring.completion().next()?;
+        let entry = self.ring.pop()?;
         Some(self.completion(&entry))
     }
 }
