@@ -40,9 +40,8 @@ impl HangUp {
             Watch::Descriptor(readiness) => readiness,
             Watch::Ring(socket) => {
                 return match socket.ended().await {
-                    Ok(0) => Parting::Finished,
-                    Ok(_errno) => Parting::Reset,
-                    Err(_) => pending().await,
+                    0 => Parting::Finished,
+                    _errno => Parting::Reset,
                 };
             }
         };

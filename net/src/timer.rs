@@ -183,6 +183,8 @@ impl Timer {
         SWEEP.with(|sweep| {
             let mut sweep = sweep.borrow_mut();
             let slot = &mut sweep.slots[self.slot];
+            // The waker goes too. Keeping it would save 2.5 ns when the same task waits again, but hold
+            // the memory of a task that has ended while its connection lies in a pool.
             *slot = Slot::default();
         });
     }

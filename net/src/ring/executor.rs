@@ -144,18 +144,14 @@ impl Core {
         self.cancelled.borrow_mut().push(token);
     }
 
-    /// Runs an operation to its end; dropping the future cancels it.
-    ///
-    /// # Errors
-    /// When the kernel takes no more. The operation's own outcome is the number.
-    pub(super) async fn run(request: Request) -> io::Result<i32> {
-        let mut started = Started {
-            token: Self::with(|core| {
-                let task = core.current.get();
-                core.operations().start(request, task)
-            })
-            .map(Some)?,
-        };
+    /// Runs an operation to its end, which is a count, or an errno below zero; dropping the future
+    /// cancels it.
+    pub(super) async fn run(request: Request) -> i32 {
+        let token = Self::with(|core| {
+            let task = core.current.get();
+            core.operations().start(request, task)
+        });
+        let mut started = Started { token: Some(token) };
         poll_fn(|_| started.poll()).await
     }
 
@@ -248,7 +244,7 @@ struct Started {
 }
 
 impl Started {
-    fn poll(&mut self) -> Poll<io::Result<i32>> {
+    fn poll(&mut self) -> Poll<i32> {
         let Some(token) = self.token else {
             return Poll::Pending;
         };
@@ -259,7 +255,7 @@ impl Started {
         match taken {
             Some(result) => {
                 self.token = None;
-                Poll::Ready(Ok(result))
+                Poll::Ready(result)
             }
             None => Poll::Pending,
         }

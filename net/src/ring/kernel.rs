@@ -15,8 +15,8 @@ pub(super) enum Request {
     /// Bytes as they come, each in a buffer of the kernel's choosing, until the stream ends, the
     /// buffers run out, or it is cancelled.
     Receive(Rc<Socket>),
-    /// All of a chunk, or what there is room for.
-    Send(Rc<Socket>, Chunk, Sending),
+    /// All of a chunk, however long that takes; less when the connection breaks meanwhile.
+    Send(Rc<Socket>, Chunk),
     /// A connection.
     Connect(Rc<Socket>, Box<SockAddr>),
     /// That a descriptor can be read.
@@ -25,15 +25,6 @@ pub(super) enum Request {
     Writable(Rc<OwnedFd>),
     /// The end of another operation, whose own completion says how it ended.
     Cancel(Token),
-}
-
-/// How long a send may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sending {
-    /// It ends as it is handed over, with as much as there is room for.
-    AtOnce,
-    /// Until all is sent or the connection breaks.
-    Patient,
 }
 
 /// Names an operation to the kernel: its slot, and how often that slot was used before, so that a
@@ -88,18 +79,16 @@ pub(super) enum Wait {
 
 /// A kernel, or what a test puts in its place.
 pub(super) trait Kernel {
-    /// Starts an operation, at the next [`Kernel::enter`] or before.
+    /// Starts an operation at the next [`Kernel::enter`]; tells whether there is room for it, which
+    /// there is again after one.
     ///
     /// # Safety
-    /// What `request` owns must live until the last completion of `token`.
-    ///
-    /// # Errors
-    /// When the kernel takes no more now.
+    /// What `request` owns must live until the last completion of `token`, if there is room.
     #[expect(unsafe_code, reason = "the kernel keeps pointers into the request")]
-    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()>;
+    #[must_use]
+    unsafe fn start(&mut self, token: Token, request: &Request) -> bool;
 
-    /// Hands over what was started and waits, as far as `wait` says, for one completion. That of a send
-    /// which ends as it is handed over is one: it may have a rest that must be sent before anybody sleeps.
+    /// Hands over what was started and waits, as far as `wait` says, for one completion.
     ///
     /// # Errors
     /// What io_uring_enter(2) answered, but for what passes.
@@ -115,7 +104,7 @@ pub(super) trait Kernel {
 #[cfg(test)]
 impl Kernel for Box<dyn Kernel> {
     #[expect(unsafe_code, reason = "handed on as it is")]
-    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+    unsafe fn start(&mut self, token: Token, request: &Request) -> bool {
         // SAFETY: by this function's own contract.
         unsafe { (**self).start(token, request) }
     }

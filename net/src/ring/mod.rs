@@ -18,8 +18,8 @@
 //!   was used (`operations`).
 //! - A buffer has one writer: the kernel until the completion that names it, then us (`uring`).
 //! - A socket has one receive and one send under way at most, so bytes are in order (`socket`).
-//! - The loop sleeps only if no task is ready and no starved receive can be fed; the end of a send that
-//!   is handed over wakes it, so that a rest is never left lying (`executor`, `operations`).
+//! - The loop sleeps only if no task is ready and the kernel has all that it is to do (`executor`,
+//!   `operations`).
 //!
 //! What it does not do: use linked timeouts (own timers end what takes too long), sqpoll, registered
 //! files, or a wait for several completions: `bench-results/README.md` says what those were worth.
@@ -65,7 +65,7 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
 /// # Errors
 /// What poll(2) answered.
 pub(crate) async fn readable(fd: &Rc<OwnedFd>) -> io::Result<()> {
-    polled(Core::run(Request::Readable(Rc::clone(fd))).await?)
+    polled(Core::run(Request::Readable(Rc::clone(fd))).await)
 }
 
 /// Waits until a descriptor can be written.
@@ -73,7 +73,7 @@ pub(crate) async fn readable(fd: &Rc<OwnedFd>) -> io::Result<()> {
 /// # Errors
 /// What poll(2) answered.
 pub(crate) async fn writable(fd: &Rc<OwnedFd>) -> io::Result<()> {
-    polled(Core::run(Request::Writable(Rc::clone(fd))).await?)
+    polled(Core::run(Request::Writable(Rc::clone(fd))).await)
 }
 
 fn polled(result: i32) -> io::Result<()> {

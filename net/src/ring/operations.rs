@@ -7,6 +7,8 @@
 //!   completion is never taken for another operation's.
 //! - Whoever stops waiting cancels, and does not wait for that. What was cancelled is not started
 //!   again, whether the kernel found it or not.
+//! - An operation for which there is no room waits here for its turn, and nobody overtakes it but
+//!   receives that found no buffer, a few in each turn; the loop does not sleep meanwhile.
 //!
 //! What it does not do: run tasks. It says which one a completion wakes.
 
@@ -18,7 +20,7 @@ use std::{
 
 use super::{
     executor::TaskId,
-    kernel::{Completion, Kernel, Request, Sending, Token, Wait},
+    kernel::{Completion, Kernel, Request, Token, Wait},
 };
 
 /// How long the end of a thread waits for the kernel to let go of what it was lent.
@@ -29,8 +31,10 @@ pub(super) struct Operations<K> {
     kernel: K,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Receives that found no buffer, in the order in which they are to try again. One that was
-    /// cancelled may still stand here.
+    /// Those for which the kernel had no room, in the order in which they are to be handed over. One
+    /// that was cancelled may still stand here.
+    waiting: VecDeque<Token>,
+    /// Receives that found no buffer, likewise.
     starved: VecDeque<Token>,
     /// Tasks to be woken in the next turn, whatever it brings.
     woken: Vec<TaskId>,
@@ -40,11 +44,21 @@ struct Slot {
     generation: u32,
     /// `None` in a slot that is free.
     request: Option<Request>,
-    /// It is a receive that the kernel has ended for want of a buffer.
-    is_starved: bool,
+    stage: Stage,
     /// It was cancelled: it may end as it was about to, but does not go on.
     is_cancelled: bool,
     state: State,
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// To be handed over: it stands in `waiting`, unless it has just been made.
+    Waiting,
+    /// A receive that the kernel has ended for want of a buffer: it stands in `starved`.
+    Starved,
+    /// The kernel has it.
+    HandedOver,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,24 +77,19 @@ impl<K: Kernel> Operations<K> {
             kernel,
             slots: Vec::new(),
             free: Vec::new(),
+            waiting: VecDeque::new(),
             starved: VecDeque::new(),
             woken: Vec::new(),
         }
     }
 
     /// Starts an operation that `waiter` waits for.
-    ///
-    /// # Errors
-    /// When the kernel takes no more.
-    pub(super) fn start(&mut self, request: Request, waiter: TaskId) -> io::Result<Token> {
+    pub(super) fn start(&mut self, request: Request, waiter: TaskId) -> Token {
         self.start_as(request, State::Awaited(waiter))
     }
 
     /// Starts one that nobody waits for: a receive or a send tells its socket, a cancellation nobody.
-    ///
-    /// # Errors
-    /// When the kernel takes no more.
-    pub(super) fn start_unwatched(&mut self, request: Request) -> io::Result<Token> {
+    pub(super) fn start_unwatched(&mut self, request: Request) -> Token {
         self.start_as(request, State::Unwatched)
     }
 
@@ -91,21 +100,10 @@ impl<K: Kernel> Operations<K> {
         }
     }
 
-    fn start_as(&mut self, request: Request, state: State) -> io::Result<Token> {
+    fn start_as(&mut self, request: Request, state: State) -> Token {
         let index = match self.free.pop() {
             Some(index) => index,
-            None => {
-                let index = u32::try_from(self.slots.len())
-                    .map_err(|_too_many| io::Error::from(io::ErrorKind::OutOfMemory))?;
-                self.slots.push(Slot {
-                    generation: 0,
-                    request: None,
-                    is_starved: false,
-                    is_cancelled: false,
-                    state: State::Unwatched,
-                });
-                index
-            }
+            None => self.grow(),
         };
         let slot = &mut self.slots[index as usize];
         let token = Token {
@@ -113,17 +111,50 @@ impl<K: Kernel> Operations<K> {
             generation: slot.generation,
         };
         slot.state = state;
+        slot.stage = Stage::Waiting;
         slot.is_cancelled = false;
-        let request = slot.request.insert(request);
-        // SAFETY: the request stays in its slot until the last completion: only `release` takes it
-        // out, and that is called for an operation that is over, or that never began.
-        #[expect(unsafe_code, reason = "the invariant of this file")]
-        let started = unsafe { self.kernel.start(token, request) };
-        if let Err(error) = started {
-            self.release(token);
-            return Err(error);
+        slot.request = Some(request);
+        // Those who wait for room are first.
+        if !self.waiting.is_empty() || !self.hand_over(token, Stage::Waiting) {
+            if let Some(Request::Receive(socket)) = &self.slots[index as usize].request {
+                socket.put_off();
+            }
+            self.waiting.push_back(token);
         }
-        Ok(token)
+        token
+    }
+
+    /// Makes room for one more operation.
+    fn grow(&mut self) -> u32 {
+        let index = u32::try_from(self.slots.len()).expect("each takes memory");
+        self.slots.push(Slot {
+            generation: 0,
+            request: None,
+            stage: Stage::Waiting,
+            is_cancelled: false,
+            state: State::Unwatched,
+        });
+        index
+    }
+
+    /// Gives an operation that is still at this stage to the kernel; false if that has no room.
+    fn hand_over(&mut self, token: Token, from: Stage) -> bool {
+        let Some(slot) = self.slots.get_mut(token.slot as usize) else {
+            return true;
+        };
+        let is_its = slot.generation == token.generation && slot.stage == from;
+        let Some(request) = slot.request.as_ref().filter(|_| is_its) else {
+            // It was cancelled.
+            return true;
+        };
+        // SAFETY: the request stays in its slot until the last completion: only `release` takes it
+        // out, and that is called for an operation that is over, or that the kernel does not have.
+        #[expect(unsafe_code, reason = "the invariant of this file")]
+        let has_room = unsafe { self.kernel.start(token, request) };
+        if has_room {
+            slot.stage = Stage::HandedOver;
+        }
+        has_room
     }
 
     /// How an operation ended, once it has; then its slot is free. `waiter` is woken otherwise.
@@ -161,15 +192,21 @@ impl<K: Kernel> Operations<K> {
         let Some(slot) = self.slot(token) else {
             return;
         };
-        if slot.is_starved {
-            self.end_receive(token, -libc::ECANCELED);
+        if slot.stage != Stage::HandedOver {
+            // The kernel knows nothing of it, and so has no word about its end.
+            let woken = self.complete(Completion {
+                token,
+                result: -libc::ECANCELED,
+                more: false,
+                data: None,
+            });
+            self.woken.extend(woken);
             return;
         }
-        // The kernel may not find it: a send that ends as it is handed over, or a receive whose end
-        // for want of a buffer has not been seen yet. Neither is then started again.
+        // The kernel may not find it: a receive whose end for want of a buffer has not been seen yet
+        // is over. It is then not started again.
         slot.is_cancelled = true;
-        // Without room for the request it ends by itself, or with its descriptor.
-        self.start_unwatched(Request::Cancel(token)).ok();
+        self.start_unwatched(Request::Cancel(token));
     }
 
     /// Hands over what was started, waits, and calls `wake` for each task that has something new.
@@ -177,8 +214,15 @@ impl<K: Kernel> Operations<K> {
     /// # Errors
     /// What the kernel answered.
     pub(super) fn turn(&mut self, wait: Wait, mut wake: impl FnMut(TaskId)) -> io::Result<()> {
-        let is_more_to_do = self.feed_starved() || !self.woken.is_empty();
-        let wait = if is_more_to_do { Wait::No } else { wait };
+        self.feed_starved();
+        self.start_waiting();
+        let has_all = self.starved.is_empty() && self.waiting.is_empty();
+        let wait = if has_all && self.woken.is_empty() {
+            wait
+        } else {
+            // What is left has room after the kernel has taken what it has, and its words are heard.
+            Wait::No
+        };
         self.kernel.enter(wait)?;
         while let Some(completion) = self.kernel.next() {
             if let Some(task) = self.complete(completion) {
@@ -189,40 +233,28 @@ impl<K: Kernel> Operations<K> {
         Ok(())
     }
 
-    /// Lets receives that found no buffer try again, as many as there are buffers: all at once they
-    /// would take the buffers from each other again and again. Tells whether some are left.
-    fn feed_starved(&mut self) -> bool {
-        for _ in 0..self.kernel.buffers() {
-            let Some(token) = self.starved.pop_front() else {
-                break;
-            };
-            let Some(slot) = self.slots.get_mut(token.slot as usize) else {
-                continue;
-            };
-            let is_its = slot.generation == token.generation && slot.is_starved;
-            let Some(request) = slot.request.as_ref().filter(|_| is_its) else {
-                continue;
-            };
-            slot.is_starved = false;
-            // SAFETY: as in `start_as`.
-            #[expect(unsafe_code, reason = "the invariant of this file")]
-            let started = unsafe { self.kernel.start(token, request) };
-            if let Err(error) = started {
-                self.end_receive(token, -error.raw_os_error().unwrap_or(libc::EIO));
+    /// Hands over those who wait for room, while there is some.
+    fn start_waiting(&mut self) {
+        while let Some(&token) = self.waiting.front() {
+            if !self.hand_over(token, Stage::Waiting) {
+                return;
             }
+            self.waiting.pop_front();
         }
-        !self.starved.is_empty()
     }
 
-    /// Ends a receive that the kernel knows nothing of any more.
-    fn end_receive(&mut self, token: Token, result: i32) {
-        if let Some(slot) = self.slot(token)
-            && let Some(Request::Receive(socket)) = &slot.request
-        {
-            slot.is_starved = false;
-            let reader = socket.received(result, None, false);
-            self.woken.extend(reader);
-            self.release(token);
+    /// Lets receives that found no buffer try again, as many as there are buffers: all at once they
+    /// would take the buffers from each other again and again. They are few, so they go before those
+    /// who wait for room, of whom there may always be some.
+    fn feed_starved(&mut self) {
+        for _ in 0..self.kernel.buffers() {
+            let Some(&token) = self.starved.front() else {
+                return;
+            };
+            if !self.hand_over(token, Stage::Starved) {
+                return;
+            }
+            self.starved.pop_front();
         }
     }
 
@@ -235,13 +267,11 @@ impl<K: Kernel> Operations<K> {
         } = completion;
         let slot = self.slot(token)?;
         match (&mut slot.request, slot.state) {
-            (Some(Request::Receive(_)), _)
+            (Some(Request::Receive(socket)), _)
                 if !more && result == -libc::ENOBUFS && !slot.is_cancelled =>
             {
-                slot.is_starved = true;
-                if let Some(Request::Receive(socket)) = &slot.request {
-                    socket.starved();
-                }
+                slot.stage = Stage::Starved;
+                socket.put_off();
                 self.starved.push_back(token);
                 None
             }
@@ -252,10 +282,8 @@ impl<K: Kernel> Operations<K> {
                 }
                 woken
             }
-            (Some(Request::Send(..)), state) => {
-                if self.go_on_sending(token, result) {
-                    return None;
-                }
+            (Some(Request::Send(socket, chunk)), state) => {
+                socket.sent(result, chunk.len());
                 self.release(token);
                 match state {
                     State::Awaited(task) => Some(task),
@@ -271,39 +299,6 @@ impl<K: Kernel> Operations<K> {
                 None
             }
         }
-    }
-
-    /// Judges the end of a send. Of one that found no room for all of it, the rest is sent as soon as
-    /// there is some.
-    fn go_on_sending(&mut self, token: Token, result: i32) -> bool {
-        let Some(slot) = self.slots.get_mut(token.slot as usize) else {
-            return false;
-        };
-        let Some(request) = &mut slot.request else {
-            return false;
-        };
-        let Request::Send(socket, chunk, how) = request else {
-            return false;
-        };
-        let count = usize::try_from(result).unwrap_or(0);
-        let found_no_room = count < chunk.len() && (result > 0 || result == -libc::EAGAIN);
-        if *how == Sending::Patient || !found_no_room || slot.is_cancelled {
-            socket.sent(result, chunk.len(), *how);
-            return false;
-        }
-        *how = Sending::Patient;
-        chunk.advance(count);
-        // SAFETY: as in `start_as`.
-        #[expect(unsafe_code, reason = "the invariant of this file")]
-        let started = unsafe { self.kernel.start(token, request) };
-        if let Err(error) = started
-            && let Some(Request::Send(socket, chunk, how)) = &slot.request
-        {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            socket.sent(-errno, chunk.len(), *how);
-            return false;
-        }
-        true
     }
 
     /// Operations under way or not looked at.

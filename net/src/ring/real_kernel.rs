@@ -4,22 +4,25 @@
 //! Clients are plain blocking sockets on other threads. Where the kernel refuses io_uring, the tests
 //! say so and pass; `driver` is tested for that case.
 
+mod sends;
+
 use std::{
     cell::Cell,
     future::Future,
     hash::{DefaultHasher, Hasher},
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     rc::Rc,
     sync::{Mutex, MutexGuard, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{RingRuntime, Size};
-use crate::{Bell, Chunk, Either, Listener, Stream, bell, bind_tcp, race, sleep};
+use crate::{Bell, Chunk, Either, Listener, Stream, Waiters, bell, bind_tcp, race, sleep};
 
 /// Reached only by a bug.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -154,7 +157,7 @@ fn a_crowd_that_times_out_in_one_instant_is_let_go() {
             ringer.ring();
         });
         let is_over = Rc::new(Cell::new(false));
-        let waiting = Rc::new(crate::Waiters::default());
+        let waiting = Rc::new(Waiters::default());
         for _ in 0..count {
             let (mut stream, _peer) = listener.accept().await.unwrap();
             let (is_over, waiting) = (Rc::clone(&is_over), Rc::clone(&waiting));
@@ -175,84 +178,57 @@ fn a_crowd_that_times_out_in_one_instant_is_let_go() {
     });
 }
 
-/// Goal: a send that is given up while it is under way never sends what its buffer holds later.
-/// Steps: 64 clients do not read; each is sent more than the kernel takes, until a limit ends that
-/// send; the buffers that come free are filled with something else, again and again; then the clients
-/// read to the end, and each finds nothing but its own bytes.
+/// Goal: a submission queue that is far too short loses nothing and stops nobody.
+/// Steps: in one turn, many more waits than it holds; a word from each peer ends all of them. Then the
+/// same again, where only the last one is ended: by then the kernel has all, and the others are given
+/// up in one turn; the kernel lets go of every descriptor.
 #[test]
-fn a_send_that_is_given_up_sends_nothing_of_what_comes_after_it() {
-    const CLIENTS: u8 = 64;
-    const FOREIGN: u8 = 0xff;
-    on_ring(Size::SMALL, async {
-        let (listener, address) = listen();
-        let (ringer, bell) = bell().unwrap();
-        let (given_up, all_given_up) = mpsc::channel();
-        let clients = thread::spawn(move || {
-            let clients: Vec<_> = (0..CLIENTS).map(|_| connect(address)).collect();
-            all_given_up.recv().ok();
-            for mut client in clients {
-                let mut all = Vec::new();
-                client.read_to_end(&mut all).unwrap();
-                assert!(!all.is_empty());
-                assert!(all.iter().all(|byte| *byte == all[0] && *byte != FOREIGN));
+fn many_more_operations_than_the_queue_holds_are_started_and_given_up_in_one_turn() {
+    const COUNT: usize = 10 * TINY.entries as usize;
+    on_ring(TINY, async {
+        let (ours, mut theirs): (Vec<_>, Vec<_>) = (0..COUNT)
+            .map(|_| UnixStream::pair().unwrap())
+            .map(|(ours, theirs)| (Rc::new(OwnedFd::from(ours)), theirs))
+            .unzip();
+        let over = Rc::new(Cell::new(0));
+        let is_given_up = Rc::new(Cell::new(false));
+        let change = Rc::new(Waiters::default());
+        let wait_for_all = || {
+            for fd in &ours {
+                let (fd, over) = (Rc::clone(fd), Rc::clone(&over));
+                let (is_given_up, change) = (Rc::clone(&is_given_up), Rc::clone(&change));
+                crate::ring::spawn(async move {
+                    let given_up = change.until(|| is_given_up.get());
+                    race(crate::ring::readable(&fd), given_up).await;
+                    over.set(over.get() + 1);
+                    change.wake_all();
+                });
             }
-            ringer.ring();
-        });
-        let chunk = |byte| Chunk::copied(&[byte; crate::CHUNK_BYTES]);
-        let left = Rc::new(Cell::new(CLIENTS));
-        let done = Rc::new(crate::Waiters::default());
-        for number in 0..CLIENTS {
-            let (mut stream, _peer) = listener.accept().await.unwrap();
-            let (left, done) = (Rc::clone(&left), Rc::clone(&done));
-            crate::ring::spawn(async move {
-                let endless = async { while stream.sender.send(chunk(number)).await.is_ok() {} };
-                // Long after the socket is full.
-                race(endless, sleep(Duration::from_millis(300))).await;
-                drop(stream);
-                left.set(left.get() - 1);
-                done.wake_all();
-            });
-        }
-        done.until(|| left.get() == 0).await;
-        for _ in 0..10 {
-            let foreign: Vec<_> = (0..500).map(|_| chunk(FOREIGN)).collect();
-            sleep(Duration::from_millis(1)).await;
-            drop(foreign);
-        }
-        given_up.send(()).ok();
-        let foreign: Vec<_> = (0..500).map(|_| chunk(FOREIGN)).collect();
-        let has_ended = ended(bell).await;
-        drop(foreign);
-        assert!(has_ended, "some saw no end");
-        clients.join().unwrap();
-    });
-}
-
-/// Whoever sends is asleep by the time when there is room again: nothing but the loop itself can go on.
-#[test]
-fn the_rest_of_a_send_goes_out_while_everybody_sleeps() {
-    const LENGTH: usize = 8 << 20;
-    on_ring(Size::SMALL, async {
-        let (listener, address) = listen();
-        let peer = thread::spawn(move || {
-            let mut peer = connect(address);
-            let mut all = vec![0; LENGTH];
-            peer.read_exact(&mut all).unwrap();
-            peer.write_all(b"all").unwrap();
-        });
-        let (mut stream, _peer) = listener.accept().await.unwrap();
-        // More than a socket takes at once.
-        stream
-            .sender
-            .send(Chunk::copied(&vec![7; LENGTH]))
-            .await
-            .unwrap();
-        let answer = race(stream.receiver.recv(), sleep(DEADLINE / 4)).await;
-        let Either::First(answer) = answer else {
-            panic!("the rest was left lying");
         };
-        assert_eq!(&answer.unwrap()[..], b"all");
-        peer.join().unwrap();
+        let until_over = async |count| {
+            let all = change.until(|| over.get() == count);
+            let in_time = matches!(race(all, sleep(DEADLINE)).await, Either::First(()));
+            assert!(in_time, "{} of {count} are over", over.get());
+        };
+        wait_for_all();
+        theirs
+            .iter_mut()
+            .for_each(|peer| peer.write_all(b"!").unwrap());
+        until_over(COUNT).await;
+        for fd in &ours {
+            rustix::io::read(fd, &mut [0; 8]).unwrap();
+        }
+        wait_for_all();
+        theirs[COUNT - 1].write_all(b"!").unwrap();
+        until_over(COUNT + 1).await;
+        is_given_up.set(true);
+        change.wake_all();
+        until_over(2 * COUNT).await;
+        let give_up = Instant::now() + DEADLINE;
+        while ours.iter().any(|fd| Rc::strong_count(fd) > 1) {
+            assert!(Instant::now() < give_up, "some are still held");
+            sleep(Duration::from_millis(1)).await;
+        }
     });
 }
 

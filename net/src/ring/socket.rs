@@ -23,7 +23,7 @@ use socket2::SockAddr;
 
 use super::{
     executor::{Core, TaskId},
-    kernel::{Request, Sending, Token},
+    kernel::{Request, Token},
 };
 use crate::Chunk;
 
@@ -55,15 +55,16 @@ struct Inbox {
     /// How the stream ended: an errno, or 0 for a proper end.
     ended: Cell<Option<i32>>,
     reader: Cell<Option<TaskId>>,
-    /// Something has come for which there was no buffer, and it is to be asked for again.
-    starved: Cell<bool>,
+    /// The kernel may not know of the receive: there was no buffer or no room for it, and it is to be
+    /// asked again. Until the next word, nobody can tell what has come.
+    is_put_off: Cell<bool>,
     receive: Cell<Receive>,
 }
 
 /// The one receive of a socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Receive {
-    /// None: not asked for yet, stopped, or at the end. One that found no buffer is still on.
+    /// None: not asked for yet, stopped, or at the end. One that is put off is still on.
     #[default]
     Off,
     On(Token),
@@ -98,38 +99,31 @@ impl Socket {
             if let Some(chunk) = self.inbox.waiting.borrow_mut().pop_front() {
                 return Poll::Ready(Ok(chunk));
             }
-            match self.poll_end() {
-                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Chunk::default())),
-                Poll::Ready(Ok(errno)) => Poll::Ready(Err(io::Error::from_raw_os_error(errno))),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            }
+            self.poll_end().map(|end| match end {
+                0 => Ok(Chunk::default()),
+                errno => Err(io::Error::from_raw_os_error(errno)),
+            })
         })
         .await
     }
 
     /// Waits for the end of the stream while nobody reads: an errno, or 0. Bytes that come in
     /// place of it are kept for the reader.
-    ///
-    /// # Errors
-    /// When the kernel takes no more requests.
-    pub(crate) async fn ended(self: &Rc<Self>) -> io::Result<i32> {
+    pub(crate) async fn ended(self: &Rc<Self>) -> i32 {
         poll_fn(|_| self.poll_end()).await
     }
 
     /// How the stream has ended, if it has; else this task is woken for whatever comes.
-    fn poll_end(self: &Rc<Self>) -> Poll<io::Result<i32>> {
+    fn poll_end(self: &Rc<Self>) -> Poll<i32> {
         if let Some(errno) = self.inbox.ended.get() {
-            return Poll::Ready(Ok(errno));
+            return Poll::Ready(errno);
         }
         self.inbox.reader.set(Some(Core::current_task()));
         let room = self.inbox.waiting.borrow().len() < WAITING_MAX;
         if room && self.inbox.receive.get() == Receive::Off {
             let request = Request::Receive(Rc::clone(self));
-            match Core::with(|core| core.operations().start_unwatched(request)) {
-                Ok(token) => self.inbox.receive.set(Receive::On(token)),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            let token = Core::with(|core| core.operations().start_unwatched(request));
+            self.inbox.receive.set(Receive::On(token));
         }
         Poll::Pending
     }
@@ -137,7 +131,7 @@ impl Socket {
     /// The kernel's word about the receive. Tells whom to wake.
     pub(super) fn received(&self, result: i32, data: Option<Chunk>, more: bool) -> Option<TaskId> {
         let inbox = &self.inbox;
-        inbox.starved.set(false);
+        inbox.is_put_off.set(false);
         if !more {
             inbox.receive.set(Receive::Off);
         }
@@ -158,9 +152,9 @@ impl Socket {
         inbox.reader.take()
     }
 
-    /// Something has come, and no buffer was left for it.
-    pub(super) fn starved(&self) {
-        self.inbox.starved.set(true);
+    /// The kernel does not know of the receive, and will be asked again.
+    pub(super) fn put_off(&self) {
+        self.inbox.is_put_off.set(true);
     }
 
     /// Nobody reads any more.
@@ -178,7 +172,7 @@ impl Socket {
         if !inbox.waiting.borrow().is_empty() || inbox.ended.get().is_some() {
             return Some(false);
         }
-        let would_tell = matches!(inbox.receive.get(), Receive::On(_)) && !inbox.starved.get();
+        let would_tell = matches!(inbox.receive.get(), Receive::On(_)) && !inbox.is_put_off.get();
         would_tell.then_some(true)
     }
 
@@ -188,8 +182,8 @@ impl Socket {
     /// What send(2) answered, to what was sent before.
     pub(crate) async fn send(self: &Rc<Self>, chunk: Chunk) -> io::Result<()> {
         self.flush().await?;
-        let request = Request::Send(Rc::clone(self), chunk, Sending::AtOnce);
-        let token = Core::with(|core| core.operations().start_unwatched(request))?;
+        let request = Request::Send(Rc::clone(self), chunk);
+        let token = Core::with(|core| core.operations().start_unwatched(request));
         self.outbox.under_way.set(Some(token));
         Ok(())
     }
@@ -214,15 +208,16 @@ impl Socket {
     }
 
     /// The kernel's word about the last `length` bytes that were to be sent.
-    pub(super) fn sent(&self, result: i32, length: usize, how: Sending) {
+    pub(super) fn sent(&self, result: i32, length: usize) {
         self.outbox.under_way.set(None);
         match usize::try_from(result) {
             Ok(count) if count == length => {}
             // It goes on after a short send by itself, until the connection breaks.
             Ok(_short) => self.outbox.broken.set(Some(libc::EPIPE)),
+            // It tells of an error only if it has taken nothing.
             Err(_negative) => {
                 self.outbox.broken.set(Some(-result));
-                self.outbox.refused.set(how == Sending::AtOnce);
+                self.outbox.refused.set(true);
             }
         }
     }
@@ -249,7 +244,7 @@ impl Socket {
     /// # Errors
     /// What connect(2) answered.
     pub(crate) async fn connect(self: &Rc<Self>, address: SockAddr) -> io::Result<()> {
-        let result = Core::run(Request::Connect(Rc::clone(self), Box::new(address))).await?;
+        let result = Core::run(Request::Connect(Rc::clone(self), Box::new(address))).await;
         if result < 0 {
             return Err(io::Error::from_raw_os_error(-result));
         }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use self::world::World;
-use super::{Operations, State};
+use super::Operations;
 use crate::ring::kernel::{Completion, Kernel, Request, Token, Wait};
 
 /// What was started and has not ended, and what is to be told next.
@@ -23,14 +23,17 @@ use crate::ring::kernel::{Completion, Kernel, Request, Token, Wait};
 struct Fake {
     under_way: Vec<Token>,
     told: VecDeque<Completion>,
-    full: bool,
+    /// It takes no more now.
+    is_full: bool,
+    /// How the last turn was to wait.
+    wait: Option<Wait>,
 }
 
 impl Kernel for Fake {
     #[expect(unsafe_code, reason = "nothing is kept of the request")]
-    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
-        if self.full {
-            return Err(io::ErrorKind::OutOfMemory.into());
+    unsafe fn start(&mut self, token: Token, request: &Request) -> bool {
+        if self.is_full {
+            return false;
         }
         match request {
             Request::Cancel(other) => {
@@ -43,10 +46,11 @@ impl Kernel for Fake {
             }
             _ => self.under_way.push(token),
         }
-        Ok(())
+        true
     }
 
-    fn enter(&mut self, _: Wait) -> io::Result<()> {
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        self.wait = Some(wait);
         Ok(())
     }
 
@@ -99,10 +103,11 @@ fn simulate(random: &mut Random) {
     let mut results: HashMap<(u32, u32), i32> = HashMap::new();
     let mut next_result = 0;
     for task in 1..2000 {
+        operations.kernel.is_full ^= random.below(20) == 0;
         match random.below(4) {
             0 => {
                 let token = operations.start(Request::Readable(Rc::clone(&fd)), task);
-                awaited.push((token.unwrap(), task));
+                awaited.push((token, task));
             }
             1 if !operations.kernel.under_way.is_empty() => {
                 let at = random.below(operations.kernel.under_way.len());
@@ -135,6 +140,9 @@ fn simulate(random: &mut Random) {
         // The kernel may still use what it was lent.
         assert!(Rc::strong_count(&fd) > operations.kernel.under_way.len());
     }
+    operations.kernel.is_full = false;
+    operations.turn(Wait::No, |_| {}).unwrap();
+    assert!(operations.waiting.is_empty());
     for (token, _) in awaited {
         operations.abandon(token);
     }
@@ -146,16 +154,10 @@ fn simulate(random: &mut Random) {
 fn a_late_word_about_an_earlier_operation_is_not_taken_for_one_about_this() {
     let mut operations = Operations::new(Fake::default());
     let fd = descriptor();
-    let first = operations
-        .start(Request::Readable(Rc::clone(&fd)), 1)
-        .unwrap();
+    let first = operations.start(Request::Readable(Rc::clone(&fd)), 1);
     operations.abandon(first);
     operations.turn(Wait::No, |_| {}).unwrap();
-    let mut start = || {
-        operations
-            .start(Request::Readable(Rc::clone(&fd)), 2)
-            .unwrap()
-    };
+    let mut start = || operations.start(Request::Readable(Rc::clone(&fd)), 2);
     let others = [start(), start()];
     let second = others.into_iter().find(|other| other.slot == first.slot);
     let second = second.expect("the slot is used again");
@@ -168,18 +170,53 @@ fn a_late_word_about_an_earlier_operation_is_not_taken_for_one_about_this() {
 }
 
 #[test]
-fn what_the_kernel_does_not_take_is_given_back() {
+fn what_finds_no_room_is_handed_over_in_its_turn_and_nobody_sleeps_before() {
     let mut operations = Operations::new(Fake::default());
-    operations.kernel.full = true;
     let fd = descriptor();
-    operations
-        .start(Request::Readable(Rc::clone(&fd)), 1)
-        .unwrap_err();
+    operations.kernel.is_full = true;
+    let start =
+        |operations: &mut Operations<Fake>| operations.start(Request::Readable(Rc::clone(&fd)), 1);
+    let early = [start(&mut operations), start(&mut operations)];
+    operations.turn(Wait::Long, |_| {}).unwrap();
+    assert_eq!(operations.kernel.wait, Some(Wait::No));
+    operations.kernel.is_full = false;
+    // There would be room for this one, but others were first.
+    let late = start(&mut operations);
+    assert_eq!(operations.kernel.under_way, []);
+    operations.turn(Wait::Long, |_| {}).unwrap();
+    assert_eq!(operations.kernel.under_way, [early[0], early[1], late]);
+    assert_eq!(operations.kernel.wait, Some(Wait::Long));
+}
+
+#[test]
+fn what_is_given_up_before_there_was_room_ends_at_once() {
+    let mut operations = Operations::new(Fake::default());
+    operations.kernel.is_full = true;
+    let fd = descriptor();
+    let token = operations.start(Request::Readable(Rc::clone(&fd)), 1);
+    operations.abandon(token);
     assert_eq!((Rc::strong_count(&fd), operations.count()), (1, 0));
-    operations.kernel.full = false;
-    let token = operations.start(Request::Readable(fd), 1).unwrap();
-    let state = operations.slot(token).unwrap().state;
-    assert_eq!(state, State::Awaited(1));
+    operations.kernel.is_full = false;
+    // The same slot, by another name.
+    let other = operations.start(Request::Readable(fd), 2);
+    operations.turn(Wait::Long, |_| {}).unwrap();
+    assert_eq!(operations.kernel.under_way, [other]);
+    assert_eq!(operations.kernel.wait, Some(Wait::Long));
+}
+
+#[test]
+fn a_cancellation_that_finds_no_room_takes_hold_later() {
+    let mut operations = Operations::new(Fake::default());
+    let fd = descriptor();
+    let token = operations.start(Request::Readable(Rc::clone(&fd)), 1);
+    operations.turn(Wait::No, |_| {}).unwrap();
+    operations.kernel.is_full = true;
+    operations.abandon(token);
+    operations.turn(Wait::Long, |_| {}).unwrap();
+    assert_eq!(operations.kernel.under_way, [token]);
+    operations.kernel.is_full = false;
+    operations.turn(Wait::Long, |_| {}).unwrap();
+    assert_eq!((Rc::strong_count(&fd), operations.count()), (1, 0));
 }
 
 /// The kernel's side of the world.
@@ -190,7 +227,7 @@ impl Kernel for WorldKernel {
         unsafe_code,
         reason = "the world keeps the address of what is to be sent"
     )]
-    unsafe fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+    unsafe fn start(&mut self, token: Token, request: &Request) -> bool {
         self.0.borrow_mut().start(token, request)
     }
 

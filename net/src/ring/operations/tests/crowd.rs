@@ -12,17 +12,13 @@ use std::{
     cell::{Cell, RefCell},
     fs::File,
     future::{Future, poll_fn},
-    io,
     pin::pin,
     rc::Rc,
     task::Poll,
     thread,
 };
 
-use super::{
-    Random, WorldKernel,
-    world::{REFUSED, World},
-};
+use super::{Random, WorldKernel, world::World};
 use crate::{
     Chunk, Either, Waiters, race,
     ring::{RingRuntime, Socket, spawn},
@@ -101,6 +97,7 @@ async fn run(world: &Shared, ends_early: bool) {
         Poll::Pending
     })
     .await;
+    world.borrow_mut().is_ending = true;
     assert_all_gone(world);
 }
 
@@ -184,12 +181,7 @@ impl Connection {
                 Ok(chunk) if !chunk.is_empty() => self.check(&mut place, &chunk),
                 Ok(_) => return self.check_end(place, 0),
                 Err(error) => {
-                    let errno = error.raw_os_error().unwrap();
-                    if self.world.borrow().connections[self.number].end == Some(errno) {
-                        return self.check_end(place, errno);
-                    }
-                    assert_eq!(errno, REFUSED);
-                    turns(1).await;
+                    return self.check_end(place, error.raw_os_error().unwrap());
                 }
             }
         }
@@ -216,8 +208,8 @@ impl Connection {
         poll_fn(|cx| {
             let world = self.world.borrow();
             let words = world.connections[self.number].words_in;
-            // One that is starved when it is cancelled ends without a word of the kernel.
-            let is_woken_for_nothing = before == Some(words) && !world.is_starved(self.number);
+            // One that the kernel does not have when it is cancelled ends without a word of it.
+            let is_woken_for_nothing = before == Some(words) && !world.lacks_receive(self.number);
             drop(world);
             assert!(!is_woken_for_nothing, "woken for nothing");
             before = Some(words);
@@ -244,8 +236,7 @@ impl Connection {
             let chunk = bytes_at(self.number, written, length);
             match self.patiently(self.socket.send(chunk)).await {
                 Some(Ok(())) => written += length,
-                Some(Err(error)) if self.is_final(&error) => return,
-                Some(Err(_)) => {}
+                Some(Err(_)) => return self.check_broken(),
                 None => return,
             }
         }
@@ -257,27 +248,21 @@ impl Connection {
                 let sent = self.world.borrow().connections[self.number].sent;
                 assert_eq!(sent, written, "flushed");
             }
-            Some(Err(error)) => assert!(self.is_final(&error)),
+            Some(Err(_)) => self.check_broken(),
             None => {}
         }
     }
 
-    /// Judges the error of a send: the connection is broken, or the kernel took no more.
-    fn is_final(&self, error: &io::Error) -> bool {
+    fn check_broken(&self) {
         let world = self.world.borrow();
         let connection = &world.connections[self.number];
-        assert!(connection.is_broken || error.raw_os_error() == Some(REFUSED));
+        assert!(connection.is_broken);
         assert_eq!(self.socket.is_refused(), connection.is_refused);
-        connection.is_broken
     }
 
     /// Waits for a send for as long as this writer does.
     async fn patiently<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let is_deaf = {
-            let mut world = self.world.borrow_mut();
-            let connection = &mut world.connections[self.number];
-            connection.is_deaf
-        };
+        let is_deaf = self.world.borrow().connections[self.number].is_deaf;
         if is_deaf || below(&self.world, 3) == 0 {
             let patience = below(&self.world, 40);
             return match race(work, turns(patience)).await {
@@ -291,7 +276,10 @@ impl Connection {
             let words = self.world.borrow().connections[self.number].words_out;
             assert_ne!(before, Some(words), "woken for nothing");
             before = Some(words);
-            work.as_mut().poll(cx)
+            let poll = work.as_mut().poll(cx);
+            let connection = &mut self.world.borrow_mut().connections[self.number];
+            connection.is_writing = poll.is_pending();
+            poll
         });
         Some(result.await)
     }

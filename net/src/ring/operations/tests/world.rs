@@ -1,6 +1,6 @@
-//! A kernel with sockets, and the peers behind them: it brings bytes, runs out of buffers, takes
-//! sends whole, in part or not at all, lets cancellations come late, and speaks of operations that
-//! ended long ago. All by a seed.
+//! A kernel with sockets, and the peers behind them: it brings bytes, runs out of buffers and of room,
+//! takes sends whole, in pieces or not at all, lets cancellations come late, and speaks of operations
+//! that ended long ago. All by a seed.
 //!
 //! It looks into what it was lent only when it "works" on it, as the real one does: so memory that was
 //! freed or filled with something else meanwhile shows. What else it is told is checked against what
@@ -12,7 +12,6 @@ mod peers;
 
 use std::{
     collections::{HashMap, VecDeque},
-    io,
     rc::{Rc, Weak},
     task::Waker,
 };
@@ -20,11 +19,8 @@ use std::{
 use super::Random;
 use crate::ring::{
     Socket,
-    kernel::{Completion, Request, Sending, Token, Wait},
+    kernel::{Completion, Request, Token, Wait},
 };
-
-/// What the kernel answers when it takes no more.
-pub(super) const REFUSED: i32 = libc::ENOMEM;
 
 /// All that the kernel and the peers know.
 pub(super) struct World {
@@ -38,6 +34,10 @@ pub(super) struct World {
     pub(super) buffers: usize,
     /// How many receives in 40 find no buffer.
     hungry: usize,
+    /// How many it takes before the next enter.
+    room: usize,
+    /// For which there was no room, in order. One that was cancelled since may count.
+    turned_away: Vec<(Token, Work)>,
     /// Started since the last enter, in order.
     handed: Vec<Operation>,
     under_way: Vec<Operation>,
@@ -47,8 +47,6 @@ pub(super) struct World {
     /// Ended for want of a buffer, in that order.
     starved: VecDeque<(Token, usize)>,
     fed: usize,
-    /// The rest of a send that must be started again, at once.
-    rest: Option<(Token, *const u8, usize)>,
     /// Those that it was asked to end, whether it could or not.
     cancelled: Vec<Token>,
     /// Of operations that are over.
@@ -71,9 +69,10 @@ pub(super) struct Connection {
     pub(super) sent: usize,
     pub(super) is_broken: bool,
     pub(super) is_refused: bool,
-    /// Somebody waits for the send that is under way.
     /// Its reader waits for nothing else.
     pub(super) is_reading: bool,
+    /// Its writer waits for nothing else.
+    pub(super) is_writing: bool,
     /// Words so far about its receives, each of which wakes its reader.
     pub(super) words_in: usize,
     /// Words so far that a send is over.
@@ -86,6 +85,8 @@ pub(super) struct Connection {
 struct Operation {
     token: Token,
     work: Work,
+    /// Bytes of a send that are taken.
+    taken: usize,
     /// It ends soon, whatever the peer does.
     must_end: bool,
 }
@@ -93,7 +94,7 @@ struct Operation {
 #[derive(Debug, Clone, Copy)]
 enum Work {
     Receive(usize),
-    Send(usize, *const u8, usize, Sending),
+    Send(usize, *const u8, usize),
     Cancel(Token),
 }
 
@@ -114,13 +115,14 @@ impl World {
             when_quiet: None,
             is_ending: false,
             numbers: HashMap::new(),
+            room: 3,
+            turned_away: Vec::new(),
             handed: Vec::new(),
             under_way: Vec::new(),
             told: VecDeque::new(),
             visible: 0,
             starved: VecDeque::new(),
             fed: 0,
-            rest: None,
             cancelled: Vec::new(),
             spent: Vec::new(),
         }
@@ -149,77 +151,76 @@ impl World {
         self.handed.is_empty() && self.under_way.is_empty()
     }
 
-    /// Whether the receive of this connection found no buffer. One that was cancelled since may count.
-    pub(super) fn is_starved(&self, number: usize) -> bool {
-        self.starved.iter().any(|(_, one)| *one == number)
+    /// Whether it does not have the receive of this connection: there was none yet, or no buffer or no
+    /// room for it.
+    pub(super) fn lacks_receive(&self, number: usize) -> bool {
+        let is_starved = self.starved.iter().any(|(_, one)| *one == number);
+        is_starved || self.connections[number].receive.is_none()
     }
 
     fn number(&self, socket: &Rc<Socket>) -> usize {
         self.numbers[&Rc::as_ptr(socket)]
     }
 
-    /// An operation is handed over.
-    ///
-    /// # Errors
-    /// Refused, as happens.
-    pub(super) fn start(&mut self, token: Token, request: &Request) -> io::Result<()> {
+    /// An operation is handed over, if there is room.
+    pub(super) fn start(&mut self, token: Token, request: &Request) -> bool {
         let work = match request {
             Request::Receive(socket) => Work::Receive(self.number(socket)),
-            Request::Send(socket, chunk, how) => {
-                Work::Send(self.number(socket), chunk.as_ptr(), chunk.len(), *how)
+            Request::Send(socket, chunk) => {
+                Work::Send(self.number(socket), chunk.as_ptr(), chunk.len())
             }
             Request::Cancel(other) => Work::Cancel(*other),
             _ => unreachable!("not part of this"),
         };
         if let Work::Cancel(other) = work {
+            let is_known = !self.turned_away.iter().any(|(one, _)| *one == other);
+            assert!(is_known, "what the kernel does not have is cancelled");
             self.cancelled.push(other);
         }
-        let is_first = !self.goes_on(token, work);
         assert!(!self.spent.contains(&token), "a token is used twice");
-        if self.random.below(64) == 0 {
-            self.refuse(token, work, is_first);
-            return Err(io::Error::from_raw_os_error(REFUSED));
-        }
-        if is_first {
+        let is_starved = self.starved.iter().any(|(one, _)| *one == token);
+        let before = self.turned_away.iter().position(|(one, _)| *one == token);
+        let Some(room) = self.room.checked_sub(1) else {
+            if before.is_none() && !is_starved {
+                self.turned_away.push((token, work));
+            }
+            return false;
+        };
+        self.room = room;
+        if is_starved {
+            self.feed(token);
+        } else {
+            // Those before it were cancelled, or they would have been first.
+            let count = before.unwrap_or(self.turned_away.len());
+            let skipped = self.turned_away.drain(..count);
+            self.spent.extend(skipped.map(|(token, _)| token));
+            self.turned_away.retain(|(one, _)| *one != token);
             self.begin(token, work);
         }
         self.handed.push(Operation {
             token,
             work,
+            taken: 0,
             must_end: false,
         });
-        Ok(())
+        true
     }
 
-    /// Whether this is the rest of a send, or a receive that tries again.
-    fn goes_on(&mut self, token: Token, work: Work) -> bool {
-        match work {
-            Work::Receive(_) => {
-                let Some(at) = self.starved.iter().position(|(one, _)| *one == token) else {
-                    return false;
-                };
-                // Those before it were cancelled, or they would have been first.
-                for (skipped, number) in self.starved.drain(..=at) {
-                    if skipped != token {
-                        self.connections[number].receive = None;
-                        self.connections[number].words_in += 1;
-                        self.spent.push(skipped);
-                    }
-                }
-                self.fed += 1;
-                assert!(self.fed <= self.buffers, "more than there are buffers for");
-                true
+    /// A receive tries again.
+    fn feed(&mut self, token: Token) {
+        let is_wanted = !self.cancelled.contains(&token);
+        assert!(is_wanted, "what was cancelled is started again");
+        while let Some((skipped, number)) = self.starved.pop_front() {
+            if skipped == token {
+                break;
             }
-            Work::Send(_, at, length, how) => match self.rest.take() {
-                Some(rest) => {
-                    assert_eq!(how, Sending::Patient);
-                    assert_eq!(rest, (token, at, length), "exactly what was left");
-                    true
-                }
-                None => false,
-            },
-            Work::Cancel(_) => false,
+            // It was cancelled, or it would have been first.
+            self.connections[number].receive = None;
+            self.connections[number].words_in += 1;
+            self.spent.push(skipped);
         }
+        self.fed += 1;
+        assert!(self.fed <= self.buffers, "more than there are buffers for");
     }
 
     fn begin(&mut self, token: Token, work: Work) {
@@ -234,54 +235,39 @@ impl World {
                     self.spent.push(before);
                 }
             }
-            Work::Send(number, _, _, how) => {
+            Work::Send(number, ..) => {
                 let connection = &mut self.connections[number];
                 assert!(!connection.is_broken, "nothing is sent after a failure");
                 assert_eq!(connection.send.replace(token), None, "one send at a time");
-                assert_eq!(how, Sending::AtOnce);
             }
             Work::Cancel(_) => {}
         }
     }
 
-    fn refuse(&mut self, token: Token, work: Work, is_first: bool) {
-        if !is_first {
-            self.spent.push(token);
-        }
+    /// Whether somebody waits for what it has no room or no buffer for.
+    fn is_called_for(&self, work: Work) -> bool {
         match work {
-            Work::Receive(number) if !is_first => {
-                let connection = &mut self.connections[number];
-                connection.end = Some(REFUSED);
-                connection.receive = None;
-                connection.words_in += 1;
-            }
-            Work::Send(number, ..) if !is_first => {
-                let connection = &mut self.connections[number];
-                connection.is_broken = true;
-                connection.send = None;
-                connection.words_out += 1;
-            }
-            Work::Receive(_) | Work::Send(..) => {}
-            Work::Cancel(other) => {
-                let all = self.handed.iter_mut().chain(&mut self.under_way);
-                for operation in all.filter(|operation| operation.token == other) {
-                    operation.must_end = true;
-                }
-            }
+            Work::Receive(number) => self.connections[number].is_reading,
+            Work::Send(number, ..) => self.connections[number].is_writing,
+            Work::Cancel(_) => true,
         }
     }
 
     /// Works on what was handed over, and goes on with what is under way.
     pub(super) fn enter(&mut self, wait: Wait) {
-        if !self.is_ending {
-            let is_forgotten = |(_, number): &(Token, usize)| self.connections[*number].is_reading;
-            assert!(
-                wait == Wait::No || !self.starved.iter().any(is_forgotten),
-                "a long wait while a receive is to try again"
-            );
+        if !self.is_ending && wait != Wait::No {
+            let starved = self.starved.iter().map(|one| Work::Receive(one.1));
+            let turned_away = self.turned_away.iter().map(|one| one.1);
+            let mut all = starved.chain(turned_away);
+            let forgotten = all.find(|work| self.is_called_for(*work));
+            assert!(forgotten.is_none(), "a long wait in spite of {forgotten:?}");
         }
-        assert_eq!(self.rest, None, "the rest of a send is forgotten");
         self.fed = 0;
+        self.room = match self.random.below(8) {
+            0 => 0,
+            1 | 2 => self.random.below(6),
+            _ => usize::MAX,
+        };
         for operation in self.handed.iter().chain(&self.under_way) {
             if let Work::Receive(number) | Work::Send(number, ..) = operation.work {
                 let is_there = self.connections[number].socket.strong_count() > 0;
@@ -320,7 +306,6 @@ impl World {
 
     /// The next word that may be seen.
     pub(super) fn next(&mut self) -> Option<Completion> {
-        assert_eq!(self.rest, None, "the rest of a send is forgotten");
         self.visible = self.visible.checked_sub(1)?;
         let (subject, completion) = self.told.pop_front()?;
         if let Subject::Work(work) = subject {
@@ -345,18 +330,12 @@ impl World {
                 }
                 self.connections[number].receive = None;
             }
-            Work::Send(number, at, length, how) => {
+            Work::Send(number, _, length) => {
                 let connection = &mut self.connections[number];
-                let count = usize::try_from(result).unwrap_or(0);
-                let is_full = count < length && (result > 0 || result == -libc::EAGAIN);
-                if how == Sending::AtOnce && is_full && !is_cancelled {
-                    self.rest = Some((token, at.wrapping_add(count), length - count));
-                    return;
-                }
                 connection.words_out += 1;
                 connection.send = None;
-                connection.is_broken |= count < length;
-                connection.is_refused |= result < 0 && how == Sending::AtOnce;
+                connection.is_broken |= usize::try_from(result) != Ok(length);
+                connection.is_refused |= result < 0;
             }
             Work::Cancel(_) => {}
         }

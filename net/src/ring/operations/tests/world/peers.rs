@@ -6,7 +6,7 @@ use super::{Operation, Subject, Work, World};
 use crate::{
     Chunk,
     ring::{
-        kernel::{Completion, Sending, Token},
+        kernel::{Completion, Token},
         operations::tests::{
             completion,
             crowd::{byte_at, bytes_at},
@@ -21,11 +21,15 @@ impl World {
             .push_back((Subject::Work(work), completion(token, result)));
     }
 
-    /// Takes over what was started: a send ends as it is handed over, if it is to.
+    /// Takes over what was started: a send ends as it is handed over, if there is room for all of it.
     pub(super) fn take_over(&mut self) {
         for mut operation in std::mem::take(&mut self.handed) {
             match operation.work {
-                Work::Send(_, _, _, Sending::AtOnce) => self.send_at_once(&operation),
+                Work::Send(..) => {
+                    if !self.send(&mut operation) {
+                        self.under_way.push(operation);
+                    }
+                }
                 Work::Cancel(other) => {
                     let at = self.under_way.iter().position(|one| one.token == other);
                     self.tell(operation.token, operation.work, 0);
@@ -33,11 +37,11 @@ impl World {
                         self.under_way[at].must_end = true;
                         if self.random.below(8) > 0 {
                             let cancelled = self.under_way.swap_remove(at);
-                            self.give_up(&cancelled);
+                            self.give_up(cancelled);
                         }
                     }
                 }
-                _ => {
+                Work::Receive(_) => {
                     // The peer may go at any time.
                     operation.must_end |= self.random.below(500) == 0;
                     self.under_way.push(operation);
@@ -46,76 +50,82 @@ impl World {
         }
     }
 
-    fn send_at_once(&mut self, send: &Operation) {
-        let Work::Send(_, _, length, _) = send.work else {
+    /// Goes on with a send; tells whether it is over.
+    fn send(&mut self, send: &mut Operation) -> bool {
+        let Work::Send(_, _, length) = send.work else {
             unreachable!();
         };
-        let part = 1 + self.random.below(length);
-        let result = match self.random.below(8) {
-            0 => -libc::ECONNRESET,
-            1 | 2 => -libc::EAGAIN,
-            3 | 4 => self.take_bytes(send.work, part),
-            _ => self.take_bytes(send.work, length),
+        let left = length - send.taken;
+        match self.random.below(8) {
+            0 => {
+                let errno = [libc::ECONNRESET, libc::EPIPE][self.random.below(2)];
+                self.end_send(send, errno);
+            }
+            1..=3 => {
+                let part = self.random.below(left);
+                self.take_bytes(send, part);
+                return false;
+            }
+            _ => {
+                self.take_bytes(send, left);
+                self.end_send(send, 0);
+            }
+        }
+        true
+    }
+
+    /// Tells how a send has ended: of an error only if nothing of it was taken.
+    fn end_send(&mut self, send: &Operation, errno: i32) {
+        let result = match send.taken {
+            0 => -errno,
+            taken => i32::try_from(taken).unwrap(),
         };
         self.tell(send.token, send.work, result);
     }
 
     /// Reads what was lent, as late as the kernel may.
-    fn take_bytes(&mut self, work: Work, count: usize) -> i32 {
-        let Work::Send(number, at, length, _) = work else {
+    fn take_bytes(&mut self, send: &mut Operation, count: usize) {
+        let Work::Send(number, at, length) = send.work else {
             unreachable!();
         };
-        assert!(count <= length);
-        let bytes = read_lent(at, count);
+        assert!(send.taken + count <= length);
+        let bytes = read_lent(at.wrapping_add(send.taken), count);
+        send.taken += count;
         let connection = &mut self.connections[number];
         for byte in &bytes {
             assert_eq!(*byte, byte_at(number, connection.sent), "foreign bytes");
             connection.sent += 1;
         }
-        i32::try_from(count).unwrap()
     }
 
     /// Ends what was cancelled.
-    fn give_up(&mut self, operation: &Operation) {
-        let result = match operation.work {
-            Work::Send(_, _, length, _) if self.random.below(2) == 0 => {
-                let part = self.random.below(length + 1);
-                self.take_bytes(operation.work, part)
+    fn give_up(&mut self, mut operation: Operation) {
+        if let Work::Send(_, _, length) = operation.work {
+            let part = self.random.below(length - operation.taken + 1);
+            if self.random.below(2) == 0 {
+                self.take_bytes(&mut operation, part);
             }
-            _ => -libc::ECANCELED,
-        };
-        self.tell(operation.token, operation.work, result);
+            self.end_send(&operation, libc::ECANCELED);
+        } else {
+            self.tell(operation.token, operation.work, -libc::ECANCELED);
+        }
     }
 
     /// Something happens to an operation, if it is one to which something may happen.
     pub(super) fn happen(&mut self, at: usize) {
-        let Operation {
-            token,
-            work,
-            must_end,
-        } = self.under_way[at];
-        match work {
-            _ if must_end => {
-                let operation = self.under_way.swap_remove(at);
-                self.give_up(&operation);
-            }
+        let mut operation = self.under_way.swap_remove(at);
+        let goes_on = match operation.work {
+            _ if operation.must_end => return self.give_up(operation),
             Work::Receive(number) if !self.connections[number].is_silent => {
-                let goes_on = self.bring(token, number);
-                if !goes_on {
-                    self.under_way.swap_remove(at);
-                }
+                self.bring(operation.token, number)
             }
-            Work::Send(number, _, length, _) if !self.connections[number].is_deaf => {
-                let part = self.random.below(length);
-                let result = match self.random.below(8) {
-                    0 => -libc::EPIPE,
-                    1 => self.take_bytes(work, part),
-                    _ => self.take_bytes(work, length),
-                };
-                self.under_way.swap_remove(at);
-                self.tell(token, work, result);
+            Work::Send(number, ..) if !self.connections[number].is_deaf => {
+                !self.send(&mut operation)
             }
-            _ => {}
+            _ => true,
+        };
+        if goes_on {
+            self.under_way.push(operation);
         }
     }
 
