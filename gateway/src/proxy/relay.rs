@@ -50,8 +50,9 @@ pub(super) struct Progress<'a> {
     pub(super) behind_request: RefCell<Option<Chunk>>,
     /// The client has been sent a byte of the answer.
     pub(super) answer_begun: &'a Cell<bool>,
-    /// The replica has been sent more than the first piece of the request.
-    pub(super) more_sent: Cell<bool>,
+    /// More than the first piece of the request has been sent, or read from the client, who will not
+    /// send it a second time.
+    pub(super) went_on: Cell<bool>,
 }
 
 /// Relays until the answer is through or something breaks.
@@ -71,7 +72,7 @@ pub(crate) async fn relay(
     let progress = Progress {
         behind_request: RefCell::new(None),
         answer_begun: &call.answer_begun,
-        more_sent: Cell::new(false),
+        went_on: Cell::new(false),
     };
     let near = Near {
         worker,
@@ -103,10 +104,8 @@ pub(crate) async fn relay(
     let answer_begun = progress.answer_begun.get();
     let done = ended.map_err(|failure| {
         // The first piece may have been on its way still when `forward` went on.
-        let sent = match !progress.more_sent.get() && upstream.stream.sender.is_refused() {
-            true => Sent::nothing_of_head(upstream.reused),
-            false => Sent::something(upstream.reused),
-        };
+        let is_refused = !progress.went_on.get() && upstream.stream.sender.is_refused();
+        let sent = Sent::first_write(is_refused, upstream.reused);
         Failed::underway(failure, sent, answer_begun)
     })?;
 
