@@ -113,10 +113,9 @@ pub(crate) async fn relay(
     if let Some(unread) = done.switched {
         let behind = behind.unwrap_or_default();
         call.lift_limit();
-        switch(worker, client, &mut upstream, behind, unread).await;
         return Ok(Answered {
             status: done.status,
-            next: Next::Close,
+            next: switch(worker, client, &mut upstream, behind, unread).await,
         });
     }
     if done.upstream_reusable && behind.is_some() && upstream.stream.sender.is_flushed() {
@@ -142,7 +141,7 @@ async fn switch(
     upstream: &mut Upstream,
     from_client: Chunk,
     from_replica: Chunk,
-) {
+) -> Next {
     let near = Side {
         receiver: &mut client.receiver,
         sender: &mut client.sender,
@@ -154,11 +153,13 @@ async fn switch(
         unread: from_replica,
     };
     let limit = worker.limits.tunnel_idle_timeout;
-    let carried = async {
-        if tunnel(near, far, &upstream.timer, limit).await == Ended::Idle {
-            worker.cells.failed(Reason::TunnelIdle);
-        }
-    };
+    let carried = tunnel(near, far, &upstream.timer, limit);
     // It would not end by itself when the gateway drains; its client connects anew, to the next.
-    race(carried, worker.drain.started()).await;
+    match race(carried, worker.drain.started()).await {
+        Either::First(Ended::Idle) => {
+            worker.cells.failed(Reason::TunnelIdle);
+            Next::BreakOff
+        }
+        Either::First(Ended::Finished) | Either::Second(()) => Next::Close,
+    }
 }
