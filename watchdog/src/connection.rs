@@ -75,6 +75,8 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
             metrics.end(began, &request);
         }
         match next {
+            // A shutdown may end it from now on: calls have flushed their answers by then, within
+            // their own time, and the end of a short reply has its time in `close`.
             Next::Request => open.set_busy(false),
             Next::Linger => return connection.linger().await,
             Next::BreakOff => break,

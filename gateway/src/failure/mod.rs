@@ -71,7 +71,8 @@ pub enum Failure {
     ConnectTimeout(Duration),
     /// The connection broke before an answer came.
     #[error(
-        "the function's replica broke the connection before it answered ({0}); see `ringway logs`"
+        "the function's replica broke the connection before it answered ({0}), and may or may not \
+         have carried the request out; see `ringway logs`"
     )]
     BrokenOff(io::Error),
     /// The answer broke RFC 9110 or 9112.

@@ -80,7 +80,8 @@ pub(crate) async fn forward(
     let limit = worker.limits.body_timeout;
     let began = stream.sender.send_within(out.freeze(), timer, limit).await;
     if let Err(error) = began {
-        return Err(Failed::on_first_write(error, upstream.reused));
+        let is_refused = stream.sender.is_refused();
+        return Err(Failed::on_first_write(error, is_refused, upstream.reused));
     }
     let first = if whole_in_one_write {
         Chunk::default()

@@ -50,8 +50,9 @@ pub(super) struct Progress<'a> {
     pub(super) behind_request: RefCell<Option<Chunk>>,
     /// The client has been sent a byte of the answer.
     pub(super) answer_begun: &'a Cell<bool>,
-    /// The replica has been sent more than the first piece of the request.
-    pub(super) more_sent: Cell<bool>,
+    /// More than the first piece of the request has been sent, or read from the client, who will not
+    /// send it a second time.
+    pub(super) went_on: Cell<bool>,
 }
 
 /// Relays until the answer is through or something breaks.
@@ -71,7 +72,7 @@ pub(crate) async fn relay(
     let progress = Progress {
         behind_request: RefCell::new(None),
         answer_begun: &call.answer_begun,
-        more_sent: Cell::new(false),
+        went_on: Cell::new(false),
     };
     let near = Near {
         worker,
@@ -103,10 +104,8 @@ pub(crate) async fn relay(
     let answer_begun = progress.answer_begun.get();
     let done = ended.map_err(|failure| {
         // The first piece may have been on its way still when `forward` went on.
-        let sent = match !progress.more_sent.get() && upstream.stream.sender.is_refused() {
-            true => Sent::nothing_of_head(upstream.reused),
-            false => Sent::something(upstream.reused),
-        };
+        let is_refused = !progress.went_on.get() && upstream.stream.sender.is_refused();
+        let sent = Sent::first_write(is_refused, upstream.reused);
         Failed::underway(failure, sent, answer_begun)
     })?;
 
@@ -114,10 +113,9 @@ pub(crate) async fn relay(
     if let Some(unread) = done.switched {
         let behind = behind.unwrap_or_default();
         call.lift_limit();
-        switch(worker, client, &mut upstream, behind, unread).await;
         return Ok(Answered {
             status: done.status,
-            next: Next::Close,
+            next: switch(worker, client, &mut upstream, behind, unread).await,
         });
     }
     if done.upstream_reusable && behind.is_some() && upstream.stream.sender.is_flushed() {
@@ -143,7 +141,7 @@ async fn switch(
     upstream: &mut Upstream,
     from_client: Chunk,
     from_replica: Chunk,
-) {
+) -> Next {
     let near = Side {
         receiver: &mut client.receiver,
         sender: &mut client.sender,
@@ -155,11 +153,13 @@ async fn switch(
         unread: from_replica,
     };
     let limit = worker.limits.tunnel_idle_timeout;
-    let carried = async {
-        if tunnel(near, far, &upstream.timer, limit).await == Ended::Idle {
-            worker.cells.failed(Reason::TunnelIdle);
-        }
-    };
+    let carried = tunnel(near, far, &upstream.timer, limit);
     // It would not end by itself when the gateway drains; its client connects anew, to the next.
-    race(carried, worker.drain.started()).await;
+    match race(carried, worker.drain.started()).await {
+        Either::First(Ended::Idle) => {
+            worker.cells.failed(Reason::TunnelIdle);
+            Next::BreakOff
+        }
+        Either::First(Ended::Finished) | Either::Second(()) => Next::Close,
+    }
 }

@@ -15,7 +15,7 @@ const CONNECT_ATTEMPTS_MAX: u32 = 3;
 /// How far a request had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// No byte has reached the replica.
+    /// No byte has reached the replica, and that is certain.
     Nothing,
     /// All or some of it, on a connection that had been idle: the replica may have closed it
     /// at the same moment, or may have executed the request.
@@ -34,10 +34,14 @@ impl Sent {
         }
     }
 
-    /// The first write failed. On a connection that was idle its buffer was empty, so the kernel took
-    /// all of a head or, if the other end had closed before, nothing.
-    pub(crate) const fn nothing_of_head(reused: bool) -> Self {
-        if reused { Self::Nothing } else { Self::OnFresh }
+    /// The first write failed. Only the driver knows whether the kernel took a part before that: even
+    /// an empty buffer may have room for less than a head with its body.
+    pub(crate) const fn first_write(is_refused: bool, reused: bool) -> Self {
+        if is_refused {
+            Self::Nothing
+        } else {
+            Self::something(reused)
+        }
     }
 }
 
@@ -77,11 +81,12 @@ impl Failed {
         }
     }
 
-    /// The first write failed. One that timed out has filled the buffer.
-    pub(crate) fn on_first_write(error: io::Error, reused: bool) -> Self {
+    /// The first write failed, before its first byte if it `is_refused`. One that timed out has filled
+    /// the buffer.
+    pub(crate) fn on_first_write(error: io::Error, is_refused: bool, reused: bool) -> Self {
         let sent = match error.kind() {
             io::ErrorKind::TimedOut => Sent::OnFresh,
-            _ => Sent::nothing_of_head(reused),
+            _ => Sent::first_write(is_refused, reused),
         };
         Self {
             failure: Failure::BrokenOff(error),
@@ -191,6 +196,23 @@ mod tests {
         assert!(verdict(GET, broken(Sent::OnReused)));
         assert!(!verdict(POST, broken(Sent::OnReused)));
         assert!(!verdict(PUT_IN_PARTS, broken(Sent::OnReused)));
+    }
+
+    #[test]
+    fn a_first_write_that_broke_has_sent_nothing_only_if_the_driver_knows() {
+        let broke = |is_refused, reused| {
+            Failed::on_first_write(io::ErrorKind::BrokenPipe.into(), is_refused, reused)
+        };
+        for (is_refused, reused, post, get) in [
+            (true, true, true, true),
+            (true, false, true, true),
+            (false, true, false, true),
+            (false, false, false, false),
+        ] {
+            let case = format!("refused: {is_refused}, reused: {reused}");
+            assert_eq!(verdict(POST, broke(is_refused, reused)), post, "{case}");
+            assert_eq!(verdict(GET, broke(is_refused, reused)), get, "{case}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Near<'_> {
                     // end of its connection, is the other direction's to find.
                     return pending().await;
                 }
-                self.progress.more_sent.set(true);
+                self.progress.went_on.set(true);
             }
             if pump.is_done() {
                 break;
@@ -56,6 +56,7 @@ impl Near<'_> {
                     Ok(chunk) => chunk,
                     Err(failure) => return failure,
                 };
+                self.progress.went_on.set(true);
             }
             piece = match pump.take(&mut rest) {
                 Ok(piece) => piece,

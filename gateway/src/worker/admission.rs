@@ -67,7 +67,7 @@ async fn tell(worker: &Worker, mut client: Client, failure: &Failure) {
     let mut out = ChunkMut::new();
     encode_parting(&mut out, failure, &worker.clock.date());
     if client.send(out.freeze(), TELLING).await.is_ok() {
-        client.linger(TELLING).await;
+        client.linger(worker, TELLING).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use net::{Chunk, Either, Receiver, Sender, Stream, Timer, race};
 
-use super::{Worker, drain::Seat};
+use super::{Worker, connection::Pause, drain::Seat};
 use crate::{
     failure::{Failure, Reason},
     limits::Limits,
@@ -50,21 +50,27 @@ impl Client {
         }
     }
 
-    /// Waits for the first bytes of a request, for as long as a connection may be idle. None come when
-    /// it was closed or idle for too long.
-    pub(super) async fn wake_up(&mut self, worker: &Worker) -> Option<Chunk> {
+    /// Waits for the first bytes of a request, for as long as a connection may be idle.
+    ///
+    /// # Errors
+    /// How to part where none come.
+    pub(super) async fn wake_up(&mut self, worker: &Worker) -> Result<Chunk, Pause> {
         self.timer.set(worker.limits.idle_timeout);
         self.seat.set_idle(true);
         match race(self.receiver.recv(), self.timer.expired()).await {
             Either::First(Ok(chunk)) if !chunk.is_empty() => {
                 self.seat.set_idle(false);
                 self.head_begins(&worker.limits);
-                Some(chunk)
+                Ok(chunk)
             }
-            Either::First(_closed) => None,
+            Either::First(_closed) => Err(Pause::Close),
             Either::Second(()) => {
-                worker.cells.failed(Reason::IdleTimeout);
-                None
+                // The end of the last answer has had all that time to be taken.
+                worker.cells.failed(match self.sender.is_flushed() {
+                    true => Reason::IdleTimeout,
+                    false => Reason::ClientStalled,
+                });
+                Err(Pause::BreakOff)
             }
         }
     }
@@ -102,21 +108,27 @@ impl Client {
         self.sender.send_within(chunk, &self.timer, limit).await
     }
 
-    /// Parts from a client that has nothing more to say, once it has what is on its way to it.
-    /// That may take as long as `limit`.
-    pub(super) async fn close(&mut self, limit: Duration) {
-        if !self.sender.is_flushed() {
-            self.timer.set(limit);
-            race(self.sender.flush(), self.timer.expired()).await;
+    /// Waits until the client has taken what is on its way to it, for as long as `limit`, and tells
+    /// whether it has. A driver may take an answer's end over before the kernel does, so that its
+    /// failure is seen, and counted, only here.
+    pub(super) async fn hand_over(&mut self, worker: &Worker, limit: Duration) -> bool {
+        if self.sender.is_flushed() {
+            return true;
         }
+        self.timer.set(limit);
+        let failed = match race(self.sender.flush(), self.timer.expired()).await {
+            Either::First(Ok(())) => return true,
+            Either::First(Err(_gone)) => Reason::ClientGone,
+            Either::Second(()) => Reason::ClientStalled,
+        };
+        worker.cells.failed(failed);
+        false
     }
 
     /// Parts from a client that may still be sending. The rest of what is on its way to it may take
     /// as long as `limit`.
-    pub(super) async fn linger(&mut self, limit: Duration) {
-        self.timer.set(limit);
-        let finished = race(self.sender.finish(), self.timer.expired()).await;
-        if !matches!(finished, Either::First(Ok(()))) {
+    pub(super) async fn linger(&mut self, worker: &Worker, limit: Duration) {
+        if !self.hand_over(worker, limit).await || self.sender.finish().await.is_err() {
             return;
         }
         let end = Instant::now() + LINGER_MAX;

@@ -29,6 +29,8 @@ pub(crate) enum Next {
     Close,
     /// It ends, but the client may still be sending.
     Linger,
+    /// It ends at once: the client has gone, or has had all its time to take what was sent.
+    BreakOff,
 }
 
 /// What is left of a conversation.
@@ -42,13 +44,15 @@ pub(super) struct Rest {
 
 /// Why it has come to an end, for now or for good.
 #[derive(Debug, Clone, Copy)]
-enum Pause {
+pub(super) enum Pause {
     /// All that has come is answered.
     Idle,
     /// As [`Next::Close`].
     Close,
     /// As [`Next::Linger`].
     Linger,
+    /// As [`Next::BreakOff`].
+    BreakOff,
 }
 
 /// Serves one client until its connection ends.
@@ -61,16 +65,23 @@ pub(super) async fn serve(
     let mut client = Client::new(stream, peer, seat);
     let mut requests = 0;
     let limit = worker.limits.body_timeout;
-    while let Some(unread) = client.wake_up(&worker).await {
-        let rest = at_desk(&worker, (client, unread, requests)).await;
-        (client, requests) = (rest.client, rest.requests);
-        match rest.pause {
-            Pause::Idle => {}
-            Pause::Close => break,
-            Pause::Linger => return client.linger(limit).await,
+    loop {
+        let pause = match client.wake_up(&worker).await {
+            Ok(unread) => {
+                let rest = at_desk(&worker, (client, unread, requests)).await;
+                (client, requests) = (rest.client, rest.requests);
+                rest.pause
+            }
+            Err(parting) => parting,
+        };
+        match pause {
+            Pause::Idle => continue,
+            Pause::Close => _ = client.hand_over(&worker, limit).await,
+            Pause::Linger => client.linger(&worker, limit).await,
+            Pause::BreakOff => {}
         }
+        return;
     }
-    client.close(limit).await;
 }
 
 /// Answers the requests of which `unread` is the beginning. `requests` came before.
@@ -104,6 +115,7 @@ pub(super) async fn converse(
             Next::Request(rest) => unread = rest,
             Next::Close => break Pause::Close,
             Next::Linger => break Pause::Linger,
+            Next::BreakOff => break Pause::BreakOff,
         }
     };
     Rest {
@@ -194,7 +206,10 @@ async fn deliver(
                 let failure = failed(last.failure);
                 if last.answer_begun {
                     worker.cells.failed(failure.reason());
-                    return Ok(Next::Close);
+                    return Ok(match failure.is_clients_leaving() {
+                        true => Next::BreakOff,
+                        false => Next::Close,
+                    });
                 }
                 return Err(failure);
             }
@@ -232,7 +247,7 @@ async fn refuse_head(worker: &Worker, client: &mut Client, failure: &Failure) ->
     encode_parting(&mut out, failure, &worker.clock.date());
     match client.send(out.freeze(), worker.limits.body_timeout).await {
         Ok(()) => Next::Linger,
-        Err(_gone) => Next::Close,
+        Err(_gone) => Next::BreakOff,
     }
 }
 
@@ -246,7 +261,7 @@ async fn refuse(
 ) -> Next {
     worker.cells.failed(failure.reason());
     if failure.is_clients_leaving() {
-        return Next::Close;
+        return Next::BreakOff;
     }
     // The body that we do not want must be behind us before the next request can be read.
     let after_body = call.skip_body(rest);
@@ -266,6 +281,6 @@ async fn refuse(
     encode_failure(&mut out, failure, call.function(), form);
     match client.send(out.freeze(), worker.limits.body_timeout).await {
         Ok(()) => next,
-        Err(_gone) => Next::Close,
+        Err(_gone) => Next::BreakOff,
     }
 }

@@ -28,7 +28,7 @@ struct Inner {
     started: Cell<bool>,
     given_up: Cell<bool>,
     next_seat: Cell<u64>,
-    seats: RefCell<HashMap<u64, Taken>>,
+    seats: RefCell<HashMap<u64, Rc<Taken>>>,
     /// Listeners from which connections may still come.
     listeners: Cell<usize>,
     /// Tasks that wait for the start or the end.
@@ -38,7 +38,8 @@ struct Inner {
 #[derive(Debug)]
 struct Taken {
     stopper: Stopper,
-    idle: bool,
+    /// Written twice per request, so it is shared with the seat and need not be looked for.
+    idle: Cell<bool>,
 }
 
 impl Drain {
@@ -69,13 +70,15 @@ impl Drain {
     pub(crate) fn seat(&self, receiver: &Receiver) -> Seat {
         let number = self.inner.next_seat.get();
         self.inner.next_seat.set(number + 1);
-        let taken = Taken {
+        let taken = Rc::new(Taken {
             stopper: receiver.stopper(),
-            idle: false,
-        };
-        self.inner.seats.borrow_mut().insert(number, taken);
+            idle: Cell::new(false),
+        });
+        let mut seats = self.inner.seats.borrow_mut();
+        seats.insert(number, Rc::clone(&taken));
         Seat {
             number,
+            taken,
             inner: Rc::clone(&self.inner),
         }
     }
@@ -88,7 +91,7 @@ impl Drain {
         let seats = self.inner.seats.borrow();
         let idle: Vec<u64> = seats
             .iter()
-            .filter_map(|(number, taken)| taken.idle.then_some(*number))
+            .filter_map(|(number, taken)| taken.idle.get().then_some(*number))
             .collect();
         if !idle.is_empty() {
             net::spawn(Rc::clone(&self.inner).stop_later(idle));
@@ -131,7 +134,7 @@ impl Inner {
         net::sleep(self.idle_timeout).await;
         let taken = self.seats.borrow();
         for taken in seats.iter().filter_map(|number| taken.get(number)) {
-            if taken.idle {
+            if taken.idle.get() {
                 taken.stopper.stop();
             }
         }
@@ -148,6 +151,7 @@ impl Inner {
 #[derive(Debug)]
 pub(crate) struct Seat {
     number: u64,
+    taken: Rc<Taken>,
     inner: Rc<Inner>,
 }
 
@@ -155,11 +159,9 @@ impl Seat {
     /// Says whether the connection is between two requests. One that comes to be so during a drain
     /// has the short time that all idle ones have.
     pub(crate) fn set_idle(&self, idle: bool) {
-        if let Some(taken) = self.inner.seats.borrow_mut().get_mut(&self.number) {
-            taken.idle = idle;
-            if idle && self.inner.started.get() {
-                net::spawn(Rc::clone(&self.inner).stop_later(vec![self.number]));
-            }
+        self.taken.idle.set(idle);
+        if idle && self.inner.started.get() {
+            net::spawn(Rc::clone(&self.inner).stop_later(vec![self.number]));
         }
     }
 }

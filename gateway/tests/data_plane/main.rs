@@ -35,6 +35,8 @@ macro_rules! under_each_driver {
 mod drain;
 mod limits;
 mod outlier;
+mod parting;
+mod retry;
 mod slow_clients;
 mod tunnel;
 

@@ -1,7 +1,7 @@
 //! What a client was told, and so may rely on: the last acknowledged state of each function, and the
 //! one change whose answer never came.
 
-use std::{collections::BTreeMap, io::Write, net::SocketAddr, net::TcpStream};
+use std::{collections::BTreeMap, io::Write, net::SocketAddr, net::TcpStream, sync::mpsc::Sender};
 
 use serde_json::{Value, json};
 use tests::Gateway;
@@ -32,8 +32,13 @@ impl History {
         self.acknowledged
     }
 
-    /// Changes functions until the gateway is gone.
-    pub(crate) fn change(&mut self, gateway: SocketAddr, random: &mut fastrand::Rng) {
+    /// Changes functions until the gateway is gone, and says so for each that was acknowledged.
+    pub(crate) fn change(
+        &mut self,
+        gateway: SocketAddr,
+        random: &mut fastrand::Rng,
+        acknowledged: &Sender<()>,
+    ) {
         let Ok(mut stream) = TcpStream::connect(gateway) else {
             return;
         };
@@ -57,7 +62,11 @@ impl History {
             };
             self.in_flight = Some((name, after));
             match exchange(&mut stream, method, &path, &body) {
-                Some(202) => self.acknowledge(),
+                Some(202) => {
+                    self.acknowledge();
+                    // Nobody counts any more once the kill is on its way.
+                    acknowledged.send(()).ok();
+                }
                 Some(other) => panic!("{method} {path} {body}: {other}"),
                 None => return,
             }

@@ -202,12 +202,7 @@ impl Exchange<'_> {
             error => error,
         };
         if let Err(error) = sent {
-            // The buffer of a connection that was idle is empty, so the kernel takes all of a head
-            // or, if the other end had closed before, nothing.
-            let sent = match upstream.reused {
-                true => Sent::Nothing,
-                false => Sent::OnFresh,
-            };
+            let sent = Sent::first_write(sender.is_refused(), upstream.reused);
             return Err(Trouble::BrokenOff {
                 error,
                 generation,
@@ -222,10 +217,7 @@ impl Exchange<'_> {
                 exchange: self,
                 client: near.sender,
                 generation,
-                sent: match upstream.reused {
-                    true => Sent::OnReused,
-                    false => Sent::OnFresh,
-                },
+                sent: Sent::something(upstream.reused),
             };
             let back = pin!(answering.run(receiver));
             // The request's direction first: an answer that is ready at the first look (epoll tries

@@ -44,7 +44,7 @@ pub(super) enum Trouble {
 /// How far a request had come when its connection broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// No byte has reached the server.
+    /// No byte has reached the server, and that is certain.
     Nothing,
     /// All or some of it, on a connection that had been idle: the server may have closed it at the
     /// same moment, or may have executed the request.
@@ -54,6 +54,23 @@ pub(super) enum Sent {
 }
 
 impl Sent {
+    /// All or some of the request has gone out.
+    pub(super) fn something(reused: bool) -> Self {
+        match reused {
+            true => Self::OnReused,
+            false => Self::OnFresh,
+        }
+    }
+
+    /// The first write failed. Only the driver knows whether the kernel took a part before that: even
+    /// an empty buffer may have room for less than a head with its body.
+    pub(super) fn first_write(is_refused: bool, reused: bool) -> Self {
+        match is_refused {
+            true => Self::Nothing,
+            false => Self::something(reused),
+        }
+    }
+
     /// Whether a request may be sent once more: nothing that may have been executed is, unless its
     /// method says that twice is as good as once (RFC 9110 §9.2.2). `is_whole` says that all of it
     /// is still there to be sent.
@@ -136,6 +153,19 @@ fn broken_off(error: &io::Error, down: Option<Rc<str>>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::Sent;
+
+    #[test]
+    fn a_first_write_that_broke_has_sent_nothing_only_if_the_driver_knows() {
+        for (is_refused, reused, again) in [
+            (true, true, true),
+            (true, false, true),
+            (false, true, false),
+            (false, false, false),
+        ] {
+            let verdict = Sent::first_write(is_refused, reused).may_be_sent_again(false, true);
+            assert_eq!(verdict, again, "{is_refused} {reused}");
+        }
+    }
 
     #[test]
     fn what_may_have_been_executed_is_sent_again_only_if_twice_is_as_good_as_once() {
