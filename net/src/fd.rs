@@ -126,10 +126,10 @@ impl AsRawFd for Readiness {
     }
 }
 
-/// A socket that some live monoio object owns, as socket2 wants it.
+/// A socket or pipe that some live object owns, as socket2 and rustix want it.
 ///
 /// `fd` must be the descriptor of an object that outlives the returned reference: the callers in
-/// `stream.rs` take it from the halves that they borrow.
+/// `stream.rs` and `pipe.rs` take it from the halves and ends that they borrow.
 pub(crate) fn borrow_socket<T: ?Sized>(fd: RawFd, _owner: &T) -> BorrowedFd<'_> {
     // SAFETY: the lifetime of the result is that of `_owner`, which holds the descriptor open.
     unsafe { BorrowedFd::borrow_raw(fd) }

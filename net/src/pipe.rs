@@ -3,9 +3,12 @@
 //! A pipe is read and written with plain non-blocking calls and polled only when it would block:
 //! most of a child's output is there by the time it is asked for.
 
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
 
-use crate::{Chunk, ChunkMut, Readiness};
+use crate::{Chunk, ChunkMut, Readiness, fd::borrow_socket};
 
 /// The read end of a pipe.
 #[derive(Debug)]
@@ -57,6 +60,12 @@ impl PipeReader {
     }
 }
 
+impl AsFd for PipeReader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        borrow_socket(self.readiness.as_raw_fd(), self)
+    }
+}
+
 /// The write end of a pipe. Dropping it is the end of file for the reader.
 #[derive(Debug)]
 pub struct PipeWriter {
@@ -98,5 +107,11 @@ impl PipeWriter {
     /// What ioctl(2) answered.
     pub fn is_drained(&self) -> io::Result<bool> {
         Ok(self.readiness.waiting_bytes()? == 0)
+    }
+}
+
+impl AsFd for PipeWriter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        borrow_socket(self.readiness.as_raw_fd(), self)
     }
 }

@@ -31,6 +31,14 @@ pub(crate) const JOINED_BYTES_MAX: usize = net::CHUNK_BYTES - 1024;
 /// new pipe always takes this much without blocking (PIPE_BUF, pipe(7)).
 pub(crate) const READY_BYTES_MAX: usize = 4096;
 
+/// What a new pipe holds, in bytes, pipe(7).
+pub(crate) const PIPE_BYTES: u64 = 64 * 1024;
+
+/// What a pipe for a large body is made to hold, in bytes. 200 MiB through `cat` took 955 ms with 64 KiB,
+/// 585 ms with this and 526 ms with 1 MiB, and the CPU time of both sides fell by a fifth and by half;
+/// the kernel allows a user 64 MiB in all his pipes together.
+pub(crate) const LARGE_PIPE_BYTES: usize = 256 * 1024;
+
 /// The longest line of a program that is kept together in the log, in bytes, unless
 /// `log_buffer_size` says otherwise.
 pub(crate) const LOG_LINE_BYTES: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 //! In serializing mode the whole body is collected before there is a program, within limits of size
 //! and time; in the other modes it goes to the program as it comes.
 
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use conduit::Pump;
@@ -13,7 +14,7 @@ use super::pieces::Pieces;
 use super::stop::Stop;
 use crate::connection::{Connection, Next};
 use crate::input::{Input, InputError};
-use crate::limits::{DEBUG_BYTES_MAX, READY_BYTES_MAX};
+use crate::limits::{DEBUG_BYTES_MAX, LARGE_PIPE_BYTES, PIPE_BYTES, READY_BYTES_MAX};
 use crate::log;
 use crate::marshal::Marshal;
 use crate::reply::Failure;
@@ -30,7 +31,18 @@ pub(crate) enum Body {
     /// It was collected, and is to become a document if that is asked for.
     Whole(Pieces),
     /// It is still to come.
-    Stream,
+    Stream(Framing),
+}
+
+impl Body {
+    /// Whether it is known to be larger than a pipe.
+    fn is_large(&self) -> bool {
+        match self {
+            Self::Whole(pieces) => pieces.len() as u64 > PIPE_BYTES,
+            Self::Stream(Framing::Length(length)) => *length > PIPE_BYTES,
+            Self::Nothing | Self::Ready(_) | Self::Stream(_) => false,
+        }
+    }
 }
 
 /// What the program reads while it runs. The pipe is there as long as there is more.
@@ -49,20 +61,37 @@ impl Feed {
         }
     }
 
+    /// Nobody knows yet what it will be.
+    pub(crate) fn later(pipe: PipeWriter) -> Self {
+        Self {
+            pipe: Some(pipe),
+            pieces: None,
+        }
+    }
+
     /// Gives `body` to a program that waits at the other end of `pipe`.
     pub(crate) fn through(pipe: PipeWriter, body: Body) -> Self {
+        if body.is_large() {
+            enlarge(&pipe);
+        }
         let pieces = match body {
             // Closing the pipe says it.
             Body::Nothing => return Self::nothing(),
             Body::Ready(body) => Some(Pieces::of(body)),
             Body::Whole(pieces) => Some(pieces),
-            Body::Stream => None,
+            Body::Stream(_) => None,
         };
         Self {
             pipe: Some(pipe),
             pieces,
         }
     }
+}
+
+/// Makes a pipe hold more, so that the two sides wait less often for each other.
+pub(crate) fn enlarge(pipe: impl AsFd) {
+    // Refused where this user's pipes hold much already; then it goes on as it is.
+    process::set_pipe_size(pipe, LARGE_PIPE_BYTES).ok();
 }
 
 /// Finds out what the program will read, and asks the client for it if it waits to be asked. Where
@@ -93,7 +122,7 @@ pub(crate) async fn prepare(
         sent.map_err(|_gone| Next::BreakOff)?;
     }
     match bytes_max {
-        None => Ok(Body::Stream),
+        None => Ok(Body::Stream(request.framing)),
         Some(max) => match collect(connection).await {
             Ok(pieces) => Ok(Body::Whole(pieces)),
             Err(stop) => Err(not_collected(connection, request, &stop, max).await),

@@ -148,7 +148,7 @@ async fn answer(
         // The status is gone; only an answer without an end can still tell.
         return Next::BreakOff;
     }
-    if !exit.success() && output.is_empty() {
+    if !exit.success() && output.bytes() == 0 {
         let message =
             format!("the function failed without output: {exit}; its standard error may say why");
         return connection

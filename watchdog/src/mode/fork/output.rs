@@ -58,9 +58,9 @@ impl<'c> Output<'c> {
         self.is_streaming
     }
 
-    /// Whether nothing was written.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
+    /// How much was written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether the client can find the end of the answer without the connection being closed.

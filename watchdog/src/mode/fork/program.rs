@@ -6,11 +6,12 @@ use std::pin::pin;
 use net::{Either, PipeReader, Sender, Timer, race, sleep};
 use process::{Child, Exit, Signal};
 
+use super::client::enlarge;
 use super::output::Output;
 use super::shelf::Gap;
 use super::stop::Stop;
 use crate::calls;
-use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, SILENCE_AFTER_END};
+use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, PIPE_BYTES, SILENCE_AFTER_END};
 use crate::log::{self, Lines};
 
 /// A program that was started for a call.
@@ -155,7 +156,14 @@ async fn read_to_end(
         loop {
             match race(pipe.recv(), end.as_mut()).await {
                 Either::First(Ok(bytes)) if bytes.is_empty() => break,
-                Either::First(Ok(bytes)) => output.take(&bytes, sender).await?,
+                Either::First(Ok(bytes)) => {
+                    let before = output.bytes();
+                    output.take(&bytes, sender).await?;
+                    // Once, and only for those who write much: it costs as much as a read.
+                    if before < PIPE_BYTES && output.bytes() >= PIPE_BYTES {
+                        enlarge(&*pipe);
+                    }
+                }
                 Either::First(Err(error)) => return Err(Stop::System(error)),
                 Either::Second(()) => return read_after_end(pipe, output, sender).await,
             }

@@ -74,8 +74,11 @@ fn open_pipes(body: Option<Body>, combine_output: bool) -> io::Result<Pipes> {
         other => {
             let (stdin, writer) = process::pipe()?;
             let pipe = PipeWriter::new(writer)?;
-            let body = other.unwrap_or(Body::Stream);
-            (Stdio::Fd(stdin), Feed::through(pipe, body))
+            let feed = match other {
+                Some(body) => Feed::through(pipe, body),
+                None => Feed::later(pipe),
+            };
+            (Stdio::Fd(stdin), feed)
         }
     };
     Ok(Pipes {
