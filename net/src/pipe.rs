@@ -101,12 +101,12 @@ impl PipeWriter {
         Ok(())
     }
 
-    /// Whether all that was written has been read.
+    /// How many bytes were written and not read yet; that can be asked after the reader has gone.
     ///
     /// # Errors
     /// What ioctl(2) answered.
-    pub fn is_drained(&self) -> io::Result<bool> {
-        Ok(self.readiness.waiting_bytes()? == 0)
+    pub fn unread_bytes(&self) -> io::Result<usize> {
+        self.readiness.waiting_bytes()
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`Builder`] is a gateway to be started, [`Gateway`] one that runs on a state directory of its own, [`Connection`]
 //! a client, [`Upstream`] a server behind `--static` whose every move the test decides,
-//! [`Cli`] the command line as a person uses it; [`function`] is a function with its own HTTP server;
+//! [`Cli`] the command line as a person uses it; [`function`] is a function with its own HTTP server, [`worker`] one that reads requests from a pipe;
 //! [`Confinement`] takes from a program what a container or an old kernel would not give it; [`eventually`] waits for a condition, never for a
 //! time; [`processes`] tells who is alive and what they hold.
 //!
@@ -34,6 +34,7 @@ pub mod function;
 pub mod http;
 pub mod processes;
 mod upstream;
+pub mod worker;
 
 pub use binaries::ringway;
 pub use builder::Builder;

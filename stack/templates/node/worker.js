@@ -10,11 +10,8 @@
 'use strict';
 
 const fs = require('node:fs');
-const { Console } = require('node:console');
-
-// The protocol keeps standard output for itself.
-globalThis.console = new Console(process.stderr, process.stderr);
-process.stdout.write = (...chunk) => process.stderr.write(...chunk);
+// The protocol keeps standard output for itself, and as a file: a stream would make it non-blocking.
+Object.defineProperty(process, 'stdout', { get: () => process.stderr });
 
 // Pipes are read and written as files: nothing else happens between two requests.
 const chunk = Buffer.allocUnsafe(64 * 1024);

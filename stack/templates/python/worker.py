@@ -83,6 +83,8 @@ def encode(request: Request, answer) -> bytes:
 
 
 def main() -> None:
+    # So that `from worker import Response` means this file, and not a second copy of it.
+    sys.modules["worker"] = sys.modules[__name__]
     from handler import handle
 
     while request := read_request():

@@ -22,6 +22,7 @@
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
+//! - `worker_mode`: functions as workers on pipes, through gateway and watchdog, and on their own.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
@@ -59,3 +60,4 @@ mod takeover;
 mod update;
 mod watchdog;
 mod websocket;
+mod worker_mode;

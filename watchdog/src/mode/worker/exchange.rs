@@ -142,6 +142,8 @@ impl Exchange<'_> {
             ..
         } = worker;
         // A pipe that is empty takes all of it at once; or, if the worker has ended, nothing.
+        let first_bytes = whole.head.len();
+        let is_whole = whole.body.is_empty();
         if stdin.send(whole.head).await.is_err() {
             return Err(Trouble::NotTaken(link.end_within(CAUSE_MAX).await));
         }
@@ -164,14 +166,23 @@ impl Exchange<'_> {
             // The request's direction first: when the answer is there at the first look, it must be
             // known already that all of the request was sent.
             match race(there, back).await {
-                Either::First(trouble) => return Err(trouble),
-                Either::Second(answered) => answered?,
+                Either::First(trouble) => Err(trouble),
+                Either::Second(answered) => answered,
             }
         };
-        Ok(Answered {
-            has_all: sent_all.get() && matches!(stdin.is_drained(), Ok(true)),
-            ..answered
-        })
+        match answered {
+            Ok(answered) => Ok(Answered {
+                has_all: sent_all.get() && stdin.unread_bytes().is_ok_and(|bytes| bytes == 0),
+                ..answered
+            }),
+            // It has ended, and what it was sent is still in the pipe, to the last byte.
+            Err(Trouble::WentDown(Some(how)))
+                if is_whole && stdin.unread_bytes().is_ok_and(|bytes| bytes == first_bytes) =>
+            {
+                Err(Trouble::NotTaken(Some(how)))
+            }
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// Sends the rest of the request, then watches the client. Ends only when there is no use in

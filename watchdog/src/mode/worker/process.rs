@@ -93,16 +93,18 @@ impl Process {
     /// Lets it end, now that its input is closed; if it does not, SIGTERM and SIGKILL follow.
     pub(super) fn retire(mut self) {
         net::spawn(async move {
-            if !self.ended_within(BEFORE_TERM).await {
-                if let Err(error) = self.child.kill_group(Signal::TERM) {
-                    log::line(&format!("a worker cannot be sent SIGTERM: {error}"));
-                }
-                if !self.ended_within(AFTER_TERM).await {
-                    let pid = self.pid();
-                    log::line(&format!(
-                        "worker process {pid} did not end within {FUNCTION_END_MAX:?} of the end of its input and is killed"
-                    ));
-                }
+            if self.ended_within(BEFORE_TERM).await {
+                self.finish();
+                return;
+            }
+            if let Err(error) = self.child.kill_group(Signal::TERM) {
+                log::line(&format!("a worker cannot be sent SIGTERM: {error}"));
+            }
+            if !self.ended_within(AFTER_TERM).await {
+                let pid = self.pid();
+                log::line(&format!(
+                    "worker process {pid} did not end within {FUNCTION_END_MAX:?} of the end of its input and is killed"
+                ));
             }
             calls::end(&self.child);
             self.reap().await;
