@@ -22,6 +22,7 @@
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
+//! - `static_mode`: functions that are files.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
@@ -53,6 +54,7 @@ mod paths;
 mod refusals;
 mod refused;
 mod routing;
+mod static_mode;
 mod storms;
 mod streaming;
 mod takeover;
