@@ -53,6 +53,17 @@ use config::Config;
 /// Exit code for a wrong setting: `EX_USAGE` of sysexits(3).
 const EXIT_USAGE: u8 = 64;
 
+/// Says whether a watchdog would start with the settings in `variables`. Nothing outside of them is
+/// looked at: a program or a folder that is missing is not found out here.
+///
+/// # Errors
+/// The line with which [`run`] would end: the variable, its value and the accepted form.
+pub fn check(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), String> {
+    Config::from_environment(variables)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
 /// Runs a watchdog with the settings in `variables` until it is told to end, and returns the code
 /// to exit with: 0 after an orderly end, 64 for a wrong setting, 69 if it cannot listen.
 ///

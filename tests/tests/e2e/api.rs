@@ -127,6 +127,10 @@ fn what_cannot_run_is_refused_with_what_to_set(driver: Driver) {
             &["envVars"],
         ),
         (
+            json!({ "service": "f", "envProcess": "cat", "envVars": { "mode": "nonsense" } }),
+            &["envVars: mode: `nonsense` cannot be used; give fork,"],
+        ),
+        (
             json!({ "service": "f", "envProcess": "cat", "envVars": { "LISTEN_FDS": "9" } }),
             &["LISTEN_FDS"],
         ),

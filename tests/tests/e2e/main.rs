@@ -23,6 +23,7 @@
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `worker_mode`: functions as workers on pipes, through gateway and watchdog, and on their own.
+//! - `static_mode`: functions that are files.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
@@ -54,6 +55,7 @@ mod paths;
 mod refusals;
 mod refused;
 mod routing;
+mod static_mode;
 mod storms;
 mod streaming;
 mod takeover;

@@ -43,6 +43,19 @@ pub(crate) fn check(variables: &Texts) -> Result<(), ProviderError> {
     Ok(())
 }
 
+/// Checks the settings that are for the watchdog.
+///
+/// # Errors
+/// [`ProviderError::Invalid`] with the watchdog's own words.
+pub(crate) fn check_settings(spec: &Spec) -> Result<(), ProviderError> {
+    // Each replica has a directory of its own; any stands for it.
+    let all = variables(spec, Path::new("/tmp"));
+    let all = all
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    watchdog::check(all).map_err(|why| ProviderError::invalid("envVars", why))
+}
+
 /// The `PATH` that the function will have.
 pub(crate) fn search_path(variables: &Texts) -> &str {
     variables.get("PATH").map_or(PATH_DEFAULT, String::as_str)

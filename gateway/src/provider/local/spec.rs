@@ -48,7 +48,9 @@ impl Spec {
         id.namespace().clone_into(&mut deployment.namespace);
         let dir = working_dir(&deployment.image)?;
         environment::check(&deployment.env_vars)?;
-        words(command_of(&deployment)?)?;
+        if !serves_files(&deployment) {
+            words(command_of(&deployment)?)?;
+        }
         let limits = limits_of("limits", deployment.limits.as_ref())?;
         limits_of("requests", deployment.requests.as_ref())?;
         let bounds = ScaleBounds::of(&deployment.labels)?;
@@ -65,14 +67,17 @@ impl Spec {
 
     /// Its command line, as the watchdog reads it.
     pub(crate) fn command(&self) -> &str {
-        // That there is one was checked.
+        // That there is one was checked, where one is needed.
         command_of(&self.deployment).unwrap_or_default()
     }
 
-    /// Whether this machine has what the function needs now: its directory and its program.
+    /// Whether this machine has what the function needs now: its directory, its program, and a
+    /// watchdog that starts with its settings. The watchdog may be of another version than the one
+    /// that deployed it, so this too is asked only at deploy.
     ///
     /// # Errors
-    /// [`ProviderError::Invalid`] names what is missing and where it was looked for.
+    /// [`ProviderError::Invalid`] names what is missing and where it was looked for, or the setting
+    /// in the watchdog's own words.
     pub(crate) fn check_machine(&self) -> Result<(), ProviderError> {
         if let Some(dir) = &self.dir
             && !dir.is_dir()
@@ -81,6 +86,10 @@ impl Spec {
                 "image",
                 format!("there is no directory '{}' on this machine", dir.display()),
             ));
+        }
+        environment::check_settings(self)?;
+        if serves_files(&self.deployment) {
+            return Ok(());
         }
         let words = words(self.command())?;
         let program = words.first().map_or("", String::as_str);
@@ -148,6 +157,12 @@ fn working_dir(image: &str) -> Result<Option<PathBuf>, ProviderError> {
         ));
     }
     Ok(Some(path.to_owned()))
+}
+
+/// Whether the watchdog needs no program: it sends files.
+fn serves_files(deployment: &FunctionDeployment) -> bool {
+    let mode = deployment.env_vars.get("mode");
+    mode.is_some_and(|mode| mode == "static")
 }
 
 /// The command line: `envProcess`, or what the watchdog would take from its environment.
@@ -286,7 +301,7 @@ mod tests {
     #[test]
     fn each_wrong_field_is_named() {
         type Change = fn(&mut FunctionDeployment);
-        let cases: [(&str, Change); 12] = [
+        let cases: [(&str, Change); 14] = [
             ("service", |d| d.service.clear()),
             ("service", |d| d.service = "../etc".to_owned()),
             ("namespace", |d| d.namespace = "a/b".to_owned()),
@@ -302,6 +317,13 @@ mod tests {
             ("envVars", |d| {
                 drop(d.env_vars.insert("A=B".to_owned(), String::new()))
             }),
+            ("envVars: mode", |d| {
+                drop(d.env_vars.insert("mode".to_owned(), "nonsense".to_owned()))
+            }),
+            ("envVars: exec_timeout", |d| {
+                let soon = "soon".to_owned();
+                drop(d.env_vars.insert("exec_timeout".to_owned(), soon));
+            }),
             ("labels.com.openfaas.scale.max", |d| {
                 d.labels
                     .insert("com.openfaas.scale.max".to_owned(), "x".to_owned());
@@ -311,6 +333,17 @@ mod tests {
             let error = refused(change);
             assert!(error.starts_with(&format!("{field}: ")), "{field}: {error}");
         }
+    }
+
+    #[test]
+    fn files_need_no_command() {
+        let spec = Spec::check(deployment(|d| {
+            d.env_process.clear();
+            d.env_vars.insert("mode".to_owned(), "static".to_owned());
+        }))
+        .unwrap();
+        spec.check_machine().unwrap();
+        assert_eq!(spec.command(), "");
     }
 
     #[test]
