@@ -23,6 +23,7 @@
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `watchdog`: statuses and limits of a process per request.
+//! - `watchdog_settings`: metrics, log, user, mask and working directory of a replica.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
@@ -58,4 +59,5 @@ mod streaming;
 mod takeover;
 mod update;
 mod watchdog;
+mod watchdog_settings;
 mod websocket;
