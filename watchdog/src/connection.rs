@@ -4,6 +4,7 @@
 //! another may follow. Pipelined requests wait in the input until their turn.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use conduit::{Pump, Reframe};
 use net::{Chunk, ChunkMut, Either, Sender, Stream, race, sleep};
@@ -14,7 +15,6 @@ use crate::config::{Config, Mode};
 use crate::input::Input;
 use crate::limits::{ERROR_REPLY_MAX, IDLE_MAX, LINGER_BYTES_MAX, LINGER_MAX, RETRY_AFTER_S};
 use crate::marshal::Marshal;
-use crate::metrics::Metrics;
 use crate::mode::{http, static_files, worker};
 use crate::reply::{self, About, Failure};
 use crate::request::{Request, Route};
@@ -26,6 +26,8 @@ use crate::{backend, cgi, log};
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) service: Rc<Service>,
+    /// When the first byte of the current request was there.
+    arrived: Instant,
     pub(crate) input: Input,
     pub(crate) sender: Sender,
     /// The body of the current request.
@@ -56,7 +58,8 @@ pub(crate) enum Next {
 pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnection) {
     let input = Input::new(stream.receiver);
     let mut connection = Connection {
-        service,
+        service: Rc::clone(&service),
+        arrived: Instant::now(),
         input,
         sender: stream.sender,
         body: Pump::new(Framing::None, Reframe::Keep, None),
@@ -67,12 +70,14 @@ pub(crate) async fn serve(service: Rc<Service>, stream: Stream, open: OpenConnec
         timers: Timers::default(),
     };
     while let Some(request) = connection.next_request(&open).await {
-        let metrics = connection.service.metrics.as_ref();
-        let counted = metrics.filter(|_| request.route == Route::Function);
-        let began = counted.map(Metrics::begin);
+        let is_counted = request.route == Route::Function;
+        let metrics = service.metrics.as_ref().filter(|_| is_counted);
+        if let Some(metrics) = metrics {
+            metrics.begin();
+        }
         let next = connection.answer(&request).await;
-        if let (Some(metrics), Some(began)) = (&connection.service.metrics, began) {
-            metrics.end(began, &request);
+        if let Some(metrics) = metrics {
+            metrics.end(connection.arrived, &request);
         }
         match next {
             // A shutdown may end it from now on: calls have flushed their answers by then, within
@@ -99,7 +104,10 @@ impl Connection {
         }
         // From the first byte on, a shutdown waits for this request.
         open.set_busy(true);
-        self.timers.read.set(self.service.config.read_timeout);
+        self.arrived = Instant::now();
+        let read_timeout = self.service.config.read_timeout;
+        let deadline = read_timeout.map(|limit| self.arrived + limit);
+        self.timers.read.set_at(deadline);
         let config = &self.service.config;
         let make = |head: &RequestHead<'_>| {
             let request = Request::from_head(head);

@@ -10,7 +10,8 @@
 //! ends or one of the limits is reached, `reply` writes the answer. `mode::http` passes requests on
 //! to a program that has an HTTP server of its own. `calls` knows which processes
 //! belong to running calls, so that whatever else is left behind can be ended and reaped;
-//! `shutdown` ends it all in order.
+//! `shutdown` ends it all in order. `identity` says who all of this is, `log` what is told to people,
+//! and `metrics` what is counted.
 //!
 //! What it does not do: no TLS, no authentication, no routing; the gateway in front does that. The
 //! meaning of every variable is in `config`.

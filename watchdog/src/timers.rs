@@ -41,7 +41,8 @@ impl ReadTimer {
         self.timer.expired().await;
     }
 
-    fn set_at(&self, deadline: Option<Instant>) {
+    /// Sets it to a moment, or switches it off.
+    pub(crate) fn set_at(&self, deadline: Option<Instant>) {
         self.deadline.set(deadline);
         match deadline {
             Some(deadline) => self.timer.set_at(deadline),

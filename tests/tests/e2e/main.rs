@@ -25,6 +25,7 @@
 //! - `worker_mode`: functions as workers on pipes, through gateway and watchdog, and on their own.
 //! - `static_mode`: functions that are files.
 //! - `watchdog`: statuses and limits of a process per request.
+//! - `watchdog_settings`: metrics, log, user, mask and working directory of a replica.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
 
@@ -61,5 +62,6 @@ mod streaming;
 mod takeover;
 mod update;
 mod watchdog;
+mod watchdog_settings;
 mod websocket;
 mod worker_mode;

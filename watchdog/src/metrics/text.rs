@@ -38,7 +38,7 @@ fn write_all(out: &mut String, metrics: &Metrics, processes: u64) -> fmt::Result
         out,
         name,
         "histogram",
-        "Time from a request's head to the end of its answer.",
+        "Time from a request's first byte to the end of its answer.",
     )?;
     for ((code, method), series) in &*answered {
         let labels = format!("code=\"{code}\",method=\"{}\"", method.0);
@@ -97,7 +97,7 @@ mod tests {
 # HELP http_requests_total Requests answered, by status and method.
 # TYPE http_requests_total counter
 http_requests_total{code=\"200\",method=\"post\"} 2
-# HELP http_request_duration_seconds Time from a request's head to the end of its answer.
+# HELP http_request_duration_seconds Time from a request's first byte to the end of its answer.
 # TYPE http_request_duration_seconds histogram
 http_request_duration_seconds_bucket{code=\"200\",method=\"post\",le=\"0.005\"} 0
 http_request_duration_seconds_bucket{code=\"200\",method=\"post\",le=\"0.01\"} 1
