@@ -71,9 +71,9 @@ def start_all(stage, programs, core, names=None):
         "serializing": cat | {"mode": "serializing"},
         "streaming": cat | {"mode": "streaming"},
         "worker, C": worker | {"fprocess": str(programs["worker"])},
-        "worker, Python": worker | {"fprocess": f"python3 {TEMPLATES}/python/index.py"},
-        "worker, Node": worker | {"fprocess": f"node {TEMPLATES}/node/index.js"},
-        "worker, Bash": worker | {"fprocess": f"bash {TEMPLATES}/bash/index.sh"},
+        "worker, Python": worker | {"fprocess": f"python3 {TEMPLATES}/python/worker.py"},
+        "worker, Node": worker | {"fprocess": f"node {TEMPLATES}/node/worker.js"},
+        "worker, Bash": worker | {"fprocess": f"bash {TEMPLATES}/bash/worker.sh"},
         "static": {"mode": "static", "static_path": f"{stage.directory}/files"},
     }
     servers = {}
