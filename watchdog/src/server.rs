@@ -40,8 +40,8 @@ pub(crate) fn run(config: Config) -> ExitCode {
 fn try_run(config: Config) -> Result<ExitCode, String> {
     // First of all, before anything else can get their numbers.
     let socket = listening_socket(&config)?;
-    let metrics_socket = config.metrics_port.map(metrics_socket).transpose()?;
     let lifeline = config.lifeline_fd.map(lifeline).transpose()?;
+    let metrics_socket = config.metrics_port.map(metrics_socket).transpose()?;
     // After the sockets, since low ports are root's, and before all else: the lock file is then the
     // user's to remove, and the driver is one that the user may have. There is one thread yet.
     identity::apply(&config.process)?;

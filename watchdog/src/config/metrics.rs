@@ -8,14 +8,18 @@ const PORT_DEFAULT: u16 = 8081;
 /// The port of the metrics; none if they are off.
 ///
 /// Where the function's socket is handed over there is no default: whoever does that may start many
-/// on one machine, as the local provider does, and all but one would fail.
+/// on one machine, as the local provider does, and all but one would fail. Nor is there one where
+/// it is taken by the function: a default gives way to what was asked for.
 pub(super) fn port(
     raw: &RawConfig,
     function_port: u16,
     is_handed_over: bool,
 ) -> Result<Option<u16>, ConfigError> {
     let name = "metrics_port";
-    let default = if is_handed_over { 0 } else { PORT_DEFAULT };
+    let default = match is_handed_over || function_port == PORT_DEFAULT {
+        true => 0,
+        false => PORT_DEFAULT,
+    };
     let port = raw.parsed(
         name,
         default,
@@ -43,10 +47,11 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_at_8081_unless_the_socket_is_handed_over() {
+    fn metrics_are_at_8081_unless_that_would_be_in_the_way() {
         assert_eq!(port(&[]), Ok(Some(8081)));
         assert_eq!(port(&[("metrics_port", "0")]), Ok(None));
         assert_eq!(port(&[("metrics_port", "9100")]), Ok(Some(9100)));
+        assert_eq!(port(&[("port", "8081")]), Ok(None));
         let handed_over = ("LISTEN_FDS", "1");
         assert_eq!(port(&[handed_over]), Ok(None));
         // `port` is not used then.
