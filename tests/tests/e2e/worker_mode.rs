@@ -20,7 +20,6 @@ under_each_driver! {
     an_answer_that_breaks_the_protocol_is_a_502
     a_body_over_the_limit_is_refused_before_it_is_sent
     requests_wait_their_turn_in_order
-    waiting_ends_with_the_time_limit
     more_workers_are_started_when_all_are_busy
     a_full_function_says_so
     many_clients_at_once_get_their_own_answers
@@ -227,22 +226,6 @@ fn requests_wait_their_turn_in_order(driver: Driver) {
     assert_eq!(second.response().text(), "second");
     assert_eq!(gateway.get("/function/f/count").text(), "3");
     assert_eq!(workers(&gateway).len(), 1);
-}
-
-fn waiting_ends_with_the_time_limit(driver: Driver) {
-    let gateway = with(driver, &[("exec_timeout", "2s")]);
-    let mut first = hold(&gateway, "first");
-    let mut client = gateway.connect();
-    let said = answer.text();
-    assert_eq!(answer.status(), 503, "{said}");
-    assert!(
-        said.contains("exec_timeout") && said.contains("workers=1"),
-        "{said}"
-    );
-    assert!(answer.head.header("retry-after").is_some());
-    open_gate(&gateway, "first");
-    assert_eq!(first.response().text(), "first");
-    assert_eq!(client.get("/function/f/count").text(), "2");
 }
 
 fn more_workers_are_started_when_all_are_busy(driver: Driver) {

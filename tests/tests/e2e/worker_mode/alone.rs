@@ -11,11 +11,15 @@ use nix::{
     unistd::Pid,
 };
 use tempfile::TempDir;
-use tests::{Connection, Driver, eventually, processes, ringway, under_each_driver};
+use tests::{
+    Connection, Driver, eventually, http::request_bytes, processes, ringway, under_each_driver,
+};
 
 under_each_driver! {
     a_program_that_is_missing_is_said_to_be_and_started_when_it_is_there
     a_watchdog_whose_workers_die_is_not_ready_and_says_why
+    a_worker_that_takes_too_long_is_killed
+    waiting_ends_with_the_time_limit
     the_end_closes_the_input_of_each_worker
     workers_that_will_not_end_are_killed
     what_a_worker_says_on_standard_error_is_logged_line_by_line
@@ -136,6 +140,48 @@ fn a_watchdog_whose_workers_die_is_not_ready_and_says_why(driver: Driver) {
         (answer.status() == 503).then(|| answer.text())
     });
     assert!(said.contains("exit code 7"), "{said}");
+}
+
+fn a_worker_that_takes_too_long_is_killed(driver: Driver) {
+    let watchdog = Watchdog::start(driver, &[]);
+    let before = watchdog.connect().get("/pid").text();
+    let mut client = watchdog.connect();
+    let answer = client.request("GET", "/never", "X-Timeout: 100ms\r\n", b"");
+    let said = answer.text();
+    assert_eq!(answer.status(), 504, "{said}");
+    assert!(
+        said.contains("X-Timeout") && said.contains("replaced"),
+        "{said}"
+    );
+    eventually("it is gone", || {
+        (!fs::exists(format!("/proc/{before}")).unwrap()).then_some(())
+    });
+    // The client's connection goes on.
+    let after = client.get("/pid");
+    assert_eq!(after.status(), 200);
+    assert_ne!(after.text(), before);
+}
+
+fn waiting_ends_with_the_time_limit(driver: Driver) {
+    let watchdog = Watchdog::start(driver, &[]);
+    let file = |name: &str| watchdog.folder.path().join(name);
+    let mut first = watchdog.connect();
+    first.send(request_bytes("GET", "/gate?first", "", b""));
+    eventually("it has begun", || {
+        file("first.begun").exists().then_some(())
+    });
+    let mut client = watchdog.connect();
+    let answer = client.request("GET", "/pid", "X-Timeout: 100ms\r\n", b"");
+    let said = answer.text();
+    assert_eq!(answer.status(), 503, "{said}");
+    assert!(
+        said.contains("X-Timeout") && said.contains("workers=1"),
+        "{said}"
+    );
+    assert!(answer.head.header("retry-after").is_some());
+    fs::write(file("first"), "").unwrap();
+    assert_eq!(first.response().text(), "first");
+    assert_eq!(client.get("/count").text(), "2");
 }
 
 fn the_end_closes_the_input_of_each_worker(driver: Driver) {

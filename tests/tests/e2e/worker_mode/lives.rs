@@ -1,7 +1,12 @@
 //! The processes of workers: dying, misbehaving, replaced, ended in order.
 
-use std::fs;
+use std::{fs, os::fd::AsFd};
 
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::json;
 use tests::{Driver, Gateway, eventually, http::request_bytes, processes, under_each_driver};
 
@@ -10,9 +15,9 @@ use super::{ask, hold, open_gate, own_file, watchdog, with, workers};
 under_each_driver! {
     a_worker_that_dies_is_a_502_that_says_how_and_is_replaced
     an_answer_that_has_begun_is_broken_off_when_its_worker_dies
-    a_worker_that_takes_too_long_is_killed
     a_client_that_leaves_ends_its_worker
     a_worker_that_died_idle_is_replaced_without_an_error
+    a_request_that_a_dying_worker_has_not_read_goes_to_another
     what_an_idle_worker_writes_is_nobodys_answer
     a_worker_is_parted_from_when_it_or_its_answer_says_so
     a_worker_is_replaced_after_so_many_requests
@@ -69,21 +74,6 @@ fn an_answer_that_has_begun_is_broken_off_when_its_worker_dies(driver: Driver) {
     pid(&gateway);
 }
 
-fn a_worker_that_takes_too_long_is_killed(driver: Driver) {
-    let gateway = with(driver, &[]);
-    let before = pid(&gateway);
-    let mut client = gateway.connect();
-    let answer = client.request("GET", "/function/f/never", "X-Timeout: 100ms\r\n", b"");
-    let said = answer.text();
-    assert_eq!(answer.status(), 504, "{said}");
-    assert!(
-        said.contains("X-Timeout") && said.contains("replaced"),
-        "{said}"
-    );
-    has_gone(before);
-    pid(&gateway);
-}
-
 fn a_client_that_leaves_ends_its_worker(driver: Driver) {
     let gateway = with(driver, &[]);
     let before = pid(&gateway);
@@ -105,14 +95,47 @@ fn a_worker_that_died_idle_is_replaced_without_an_error(driver: Driver) {
     let gateway = with(driver, &[]);
     for _ in 0..20 {
         let before = pid(&gateway);
-        let killed = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(before),
-            nix::sys::signal::Signal::SIGKILL,
-        );
-        killed.unwrap();
-        // Not waited for: the request meets it dying, dead, or replaced.
+        signal(before, Signal::SIGKILL);
+        eventually("it is dead", || {
+            matches!(state(before), None | Some('Z')).then_some(())
+        });
+        // Whether the watchdog has noticed or not.
         assert_ne!(pid(&gateway), before);
     }
+}
+
+fn a_request_that_a_dying_worker_has_not_read_goes_to_another(driver: Driver) {
+    let gateway = with(driver, &[]);
+    for _ in 0..5 {
+        let before = pid(&gateway);
+        signal(before, Signal::SIGSTOP);
+        eventually("it stands still", || {
+            (state(before) == Some('T')).then_some(())
+        });
+        let mut client = gateway.connect();
+        client.send(request_bytes("POST", "/function/f/echo", "", b"once"));
+        eventually("the request is in its pipe", || has_input(before));
+        signal(before, Signal::SIGKILL);
+        assert_eq!(client.response().text(), "once");
+    }
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Whether the next read of a process from its standard input would find something.
+fn has_input(pid: i32) -> Option<()> {
+    // Opening it anew is another reader of the same pipe; it takes nothing.
+    let pipe = fs::File::open(format!("/proc/{pid}/fd/0")).ok()?;
+    let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    (poll(&mut ready, PollTimeout::ZERO).unwrap() == 1).then_some(())
+}
+
+/// The letter that proc(5) has for the state of a process; none if it is gone.
+fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim().chars().next()
 }
 
 fn what_an_idle_worker_writes_is_nobodys_answer(driver: Driver) {
