@@ -22,10 +22,9 @@ use crate::by_name::by_name;
 
 /// Fills `environment` from `head`. What is in it before is kept.
 pub(crate) fn fill(environment: &mut Environment, head: &RequestHead<'_>) {
-    let (path, query) = split_target(head.target);
     set(environment, b"Http_Method", head.method.as_str().as_bytes());
-    set(environment, b"Http_Path", path);
-    if let Some(query) = query.filter(|query| !query.is_empty()) {
+    set(environment, b"Http_Path", head.path());
+    if let Some(query) = head.query().filter(|query| !query.is_empty()) {
         set(environment, b"Http_Query", query);
     }
     if let Some(host) = head.host {
@@ -88,13 +87,6 @@ fn write_name(out: &mut Vec<u8>, name: &[u8]) {
         };
         is_first = byte == b'_';
         out.push(byte);
-    }
-}
-
-fn split_target(target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match target.iter().position(|byte| *byte == b'?') {
-        Some(at) => (&target[..at], Some(&target[at + 1..])),
-        None => (target, None),
     }
 }
 

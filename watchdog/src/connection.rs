@@ -288,7 +288,8 @@ fn prepare_fork(
 }
 
 fn log_headers(head: &RequestHead<'_>) {
-    let target = String::from_utf8_lossy(head.target);
+    let target = head.origin_form().concat();
+    let target = String::from_utf8_lossy(&target);
     log::line(&format!("{} {target}", head.method.as_str()));
     for header in &head.headers {
         let (name, value) = (

@@ -48,11 +48,6 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn from_head(head: &RequestHead<'_>) -> Self {
-        let path = head
-            .target
-            .split(|byte| *byte == b'?')
-            .next()
-            .unwrap_or_default();
         let (mut content_type, mut call_id, mut time_limit) = (None, None, None);
         let mut accepts_json = false;
         // One walk for all of them; of several lines the first counts.
@@ -70,7 +65,7 @@ impl Request {
             place.get_or_insert(header.value);
         }
         Self {
-            route: match path {
+            route: match head.path() {
                 b"/_/health" => Route::Health,
                 b"/_/ready" => Route::Ready,
                 _ => Route::Function,

@@ -11,6 +11,7 @@ use crate::head::{self, Parsed, Version};
 use crate::headers::Headers;
 use crate::limits::Limits;
 use crate::method::Method;
+use crate::octets::find;
 use crate::target::{self, Target};
 
 /// The head of a request that was accepted.
@@ -19,7 +20,9 @@ pub struct RequestHead<'b> {
     /// Any token but `CONNECT`.
     pub method: Method<'b>,
     /// Path and query as they were sent: it begins with `/`, or is `*` (for OPTIONS only). Visible
-    /// ASCII without `#`. The target in absolute-form is reduced to this (RFC 9112 §3.2.2).
+    /// ASCII without `#`. The target in absolute-form is reduced to this (RFC 9112 §3.2.2). One that
+    /// has a query and no path (`http://host?query`) leaves the query with its `?`, whose path is
+    /// `/`: [`RequestHead::origin_form`] puts it before.
     pub target: &'b [u8],
     /// The version of the message.
     pub version: Version,
@@ -41,6 +44,35 @@ pub struct RequestHead<'b> {
     /// both are there they are equal, so the `Host` field may be passed on as it is. Empty where an
     /// empty `Host` was sent; `None` only in HTTP/1.0.
     pub host: Option<&'b [u8]>,
+}
+
+impl<'b> RequestHead<'b> {
+    /// The target as it is sent on, in two parts of which the first is mostly empty: origin-form, or
+    /// `*` (RFC 9112 §3.2.1).
+    #[must_use]
+    pub fn origin_form(&self) -> [&'b [u8]; 2] {
+        let slash: &[u8] = match self.target {
+            [b'?', ..] => b"/",
+            _ => b"",
+        };
+        [slash, self.target]
+    }
+
+    /// The path alone, without the query; `*` for the whole server.
+    #[must_use]
+    pub fn path(&self) -> &'b [u8] {
+        let end = find(self.target, b'?').unwrap_or(self.target.len());
+        match &self.target[..end] {
+            [] => b"/",
+            path => path,
+        }
+    }
+
+    /// What follows the first `?`, if there is one.
+    #[must_use]
+    pub fn query(&self) -> Option<&'b [u8]> {
+        find(self.target, b'?').map(|at| &self.target[at + 1..])
+    }
 }
 
 /// Reads one request head from the front of `buf`.

@@ -12,7 +12,7 @@ use crate::octets::{find, is_reg_name_octet};
 /// A target in the form in which it is passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target<'b> {
-    /// Begins with `/`, or is `*`.
+    /// Begins with `/`, or with `?` for a path that was left out, or is `*`.
     pub(crate) path_and_query: &'b [u8],
     /// Host and port of a target in absolute-form.
     pub(crate) authority: Option<&'b [u8]>,
@@ -44,10 +44,8 @@ pub(crate) fn judge<'b>(target: &'b [u8], method: Method<'_>) -> Result<Target<'
     }
 }
 
-/// `http://authority/path?query`. User information is refused (RFC 9110 §4.2.4).
-///
-/// A query right after the authority is refused too: the origin-form of it needs a `/` that is not
-/// in the buffer, and no client of note sends it.
+/// `http://authority/path?query`. User information is refused (RFC 9110 §4.2.4). The path may be
+/// left out (RFC 3986 §3.3); it is `/` then, which is not in the buffer where a query follows.
 fn absolute<'b>(target: &'b [u8], method: Method<'_>) -> Result<Target<'b>, Error> {
     let rest = strip_prefix_ignore_case(target, b"http://")
         .or_else(|| strip_prefix_ignore_case(target, b"https://"))
@@ -61,11 +59,10 @@ fn absolute<'b>(target: &'b [u8], method: Method<'_>) -> Result<Target<'b>, Erro
         return Err(Error::BadTarget);
     }
     let path_and_query = match path {
-        [b'/', ..] => path,
+        [b'/' | b'?', ..] => path,
         // RFC 9112 §3.2.4: OPTIONS for a whole server, sent by way of a proxy.
         [] if method.is_options() => b"*",
-        [] => b"/",
-        _ => return Err(Error::BadTarget),
+        _ => b"/",
     };
     Ok(Target {
         path_and_query,

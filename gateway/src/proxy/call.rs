@@ -167,7 +167,7 @@ impl<'a> Call<'a> {
         match self.route {
             Some(Route::Function { path, .. }) if path.starts_with(b"/") => [b"", path],
             Some(Route::Function { path, .. }) => [b"/", path],
-            Some(Route::Control) | None => [b"", self.head.target],
+            Some(Route::Control) | None => self.head.origin_form(),
         }
     }
 

@@ -35,7 +35,7 @@ pub fn route<'b>(head: &RequestHead<'b>) -> Result<Route<'b>, Failure> {
     if let Some(rest) = target.strip_prefix(b"/function/") {
         return function(rest);
     }
-    let path = without_query(target);
+    let path = head.path();
     if path == b"/" {
         return root(head);
     }
@@ -89,11 +89,6 @@ fn is_control(path: &[u8]) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     };
     below(b"/system") || below(b"/ui") || path == b"/healthz" || path == b"/metrics"
-}
-
-fn without_query(target: &[u8]) -> &[u8] {
-    let end = target.iter().position(|byte| *byte == b'?');
-    &target[..end.unwrap_or(target.len())]
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ fn the_control_plane_gets_its_own_paths_and_nothing_that_only_looks_alike() {
         "/healthz",
         "/metrics?x",
         "/",
+        "http://x",
+        "http://x?/function/wc",
     ] {
         with_head(&format!("GET {target} HTTP/1.1"), |verdict| {
             assert_eq!(verdict.unwrap(), Route::Control, "{target}");

@@ -63,7 +63,7 @@ fn as_seen(head: &RequestHead<'_>, body: Vec<u8>) -> Seen {
     headers.sort();
     Seen {
         method: head.method.as_str().to_owned(),
-        target: String::from_utf8_lossy(head.target).into_owned(),
+        target: String::from_utf8_lossy(&head.origin_form().concat()).into_owned(),
         headers,
         body: Some(body),
     }

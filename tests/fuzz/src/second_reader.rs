@@ -67,10 +67,18 @@ async fn note(request: Request<Incoming>) -> Seen {
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect();
     headers.sort();
-    let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
+    // `http://host?query` has a path, although hyper keeps the query alone.
+    if target.starts_with('?') {
+        target.insert(0, '/');
+    }
     Seen {
         method: parts.method.as_str().to_owned(),
-        target: target.to_owned(),
+        target,
         headers,
         body: body.collect().await.ok().map(|body| body.to_bytes().into()),
     }

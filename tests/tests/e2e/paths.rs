@@ -195,8 +195,13 @@ fn a_target_in_absolute_form_is_routed_by_its_path_alone(driver: Driver) {
             assert_eq!(f.last().header("x-forwarded-host"), Some(host));
         }
     }
+    // Without a path it is the root's, whatever its query looks like.
+    let root = "http://h?/function/f HTTP/1.1\r\nHost: h\r\nX-Function: f\r\n\r\n";
+    client.send(format!("GET {root}"));
+    assert_eq!(client.response().status(), 405);
+    client.send(format!("POST {root}"));
+    assert_eq!(client.response().text(), "f: POST /?/function/f");
     for target in [
-        "http://h?/function/f",
         "http://u@h/function/f",
         "http:///function/f",
         "http:/function/f",
@@ -211,7 +216,7 @@ fn a_target_in_absolute_form_is_routed_by_its_path_alone(driver: Driver) {
         assert_eq!(client.response().status(), 400, "{target}");
         client.expect_close();
     }
-    assert_eq!((f.seen().len(), g.seen().len()), (3, 0));
+    assert_eq!((f.seen().len(), g.seen().len()), (4, 0));
 }
 
 fn an_asterisk_is_nobodys_path(driver: Driver) {

@@ -63,6 +63,16 @@ fn targets_are_reduced_to_origin_form() {
             "/",
             Some("a:80"),
         ),
+        (
+            "GET http://a?/b?c HTTP/1.1\r\nHost: a\r\n\r\n",
+            "?/b?c",
+            Some("a"),
+        ),
+        (
+            "OPTIONS http://a:1? HTTP/1.1\r\nHost: a:1\r\n\r\n",
+            "?",
+            Some("a:1"),
+        ),
         ("GET https://a HTTP/1.1\r\nHost: a\r\n\r\n", "/", Some("a")),
         (
             "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -82,6 +92,28 @@ fn targets_are_reduced_to_origin_form() {
         );
         assert_eq!(head.host, host.map(str::as_bytes), "{input:?}");
     }
+}
+
+#[test]
+fn a_target_has_a_path_even_where_none_was_sent() {
+    let cases: &[(&str, &str, &str, Option<&str>)] = &[
+        ("/a?b?c", "/a?b?c", "/a", Some("b?c")),
+        ("/", "/", "/", None),
+        ("//?", "//?", "//", Some("")),
+        ("http://a", "/", "/", None),
+        ("http://a?", "/?", "/", Some("")),
+        ("http://a?/b", "/?/b", "/", Some("/b")),
+        ("http://a/?b", "/?b", "/", Some("b")),
+    ];
+    for (target, origin, path, query) in cases {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let head = accept(text.as_bytes());
+        assert_eq!(head.origin_form().concat(), origin.as_bytes(), "{target}");
+        assert_eq!(head.path(), path.as_bytes(), "{target}");
+        assert_eq!(head.query(), query.map(str::as_bytes), "{target}");
+    }
+    let star = accept(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((star.path(), star.query()), (&b"*"[..], None));
 }
 
 #[test]

@@ -16,7 +16,8 @@ pub(crate) fn encode_request(out: &mut Vec<u8>, head: &RequestHead<'_>, http: &H
         b"*" => "",
         _ => http.upstream.prefix.as_str(),
     };
-    encode::request_line(out, head.method, &[prefix.as_bytes(), head.target]);
+    let [slash, target] = head.origin_form();
+    encode::request_line(out, head.method, &[prefix.as_bytes(), slash, target]);
     if head.version == Version::Http10 && head.headers.get("host").is_none() {
         let host = head.host.unwrap_or(http.upstream.authority.as_bytes());
         encode::header(out, "Host", host);
@@ -109,6 +110,10 @@ mod tests {
         assert_eq!(
             first("GET /x HTTP/1.1\r\nHost: x\r\n\r\n"),
             "GET /base/x HTTP/1.1"
+        );
+        assert_eq!(
+            first("GET http://x?y HTTP/1.1\r\nHost: x\r\n\r\n"),
+            "GET /base/?y HTTP/1.1"
         );
         assert_eq!(
             first("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"),

@@ -60,8 +60,7 @@ pub(crate) fn find(head: &RequestHead<'_>, files: &StaticFiles) -> Result<Answer
     if !matches!(head.method.as_str(), "GET" | "HEAD") {
         return Err(refusal::method(head.method));
     }
-    let mut halves = head.target.splitn(2, |byte| *byte == b'?');
-    let (path, query) = (halves.next().unwrap_or_default(), halves.next());
+    let (path, query) = (head.path(), head.query());
     let name = path::resolve(path).map_err(refusal::unnamed)?;
     let (file, metadata) = match folder::open(&files.folder, &name.bytes) {
         Ok(Found::File(file, metadata)) => (file, metadata),
