@@ -22,6 +22,7 @@
 //! - `local_provider`: what a function's processes get, and how they end.
 //! - `api`: what was deployed is echoed, what is wrong is refused with a reason.
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
+//! - `serializing_mode`, `streaming_mode`, `prefork`: the other ways to run a process per request.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
 //! - `logs`, `metrics`, `cli`, `drivers`: as they say.
@@ -50,11 +51,14 @@ mod logs;
 mod messages;
 mod metrics;
 mod paths;
+mod prefork;
 mod refusals;
 mod refused;
 mod routing;
+mod serializing_mode;
 mod storms;
 mod streaming;
+mod streaming_mode;
 mod takeover;
 mod update;
 mod watchdog;
