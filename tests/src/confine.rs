@@ -25,7 +25,8 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 use crate::binaries;
 
-/// Users that exist nowhere: the kernel counts locked memory by user, so each test has its own.
+/// Users that exist nowhere: the kernel counts locked memory and processes by user, so each test has
+/// its own.
 const FIRST_USER: u32 = 20_000;
 /// As many as this.
 const USERS: u32 = 40_000;
@@ -70,13 +71,23 @@ impl Confinement {
     /// No more than this may be locked in memory. Who is root becomes somebody else, for whom the
     /// limit counts.
     #[must_use]
-    pub fn locking_at_most(mut self, bytes: u64) -> Self {
+    pub fn locking_at_most(self, bytes: u64) -> Self {
+        self.by_somebody().word(format!("memlock={bytes}"))
+    }
+
+    /// No more than this many processes, itself included. Who is root becomes somebody else, as above.
+    #[must_use]
+    pub fn running_at_most(self, processes: u64) -> Self {
+        self.by_somebody().word(format!("nproc={processes}"))
+    }
+
+    fn by_somebody(mut self) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         if geteuid().is_root() && self.user.is_none() {
             let number = std::process::id() * 16 + NEXT.fetch_add(1, Ordering::Relaxed);
             self.user = Some(FIRST_USER + number % USERS);
         }
-        self.word(format!("memlock={bytes}"))
+        self
     }
 
     /// No more than this many descriptors.
@@ -142,6 +153,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Some(("register", errno)) => filters.push(filter(libc::SYS_io_uring_register, errno)),
             Some(("enter", errno)) => filters.push(filter(libc::SYS_io_uring_enter, errno)),
             Some(("memlock", bytes)) => limit(Resource::RLIMIT_MEMLOCK, bytes),
+            Some(("nproc", count)) => limit(Resource::RLIMIT_NPROC, count),
             Some(("nofile", count)) => limit(Resource::RLIMIT_NOFILE, count),
             Some(("user", id)) => user = Some(id.parse().unwrap()),
             None if word == "--" => break,

@@ -24,6 +24,7 @@
 //! - `http_mode`: functions with an HTTP server of their own, through gateway and watchdog.
 //! - `worker_mode`: functions as workers on pipes, through gateway and watchdog, and on their own.
 //! - `static_mode`: functions that are files.
+//! - `serializing_mode`, `streaming_mode`, `prefork`: the other ways to run a process per request.
 //! - `watchdog`: statuses and limits of a process per request.
 //! - `watchdog_settings`: metrics, log, user, mask and working directory of a replica.
 //! - `refused`: where the kernel, or who stands before it, refuses io_uring.
@@ -53,12 +54,15 @@ mod logs;
 mod messages;
 mod metrics;
 mod paths;
+mod prefork;
 mod refusals;
 mod refused;
 mod routing;
+mod serializing_mode;
 mod static_mode;
 mod storms;
 mod streaming;
+mod streaming_mode;
 mod takeover;
 mod update;
 mod watchdog;
