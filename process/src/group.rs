@@ -76,7 +76,12 @@ pub fn kill_session(session: i32, leader_started: Option<u64>) -> io::Result<usi
 pub fn kill_descendants(ancestor: i32) -> io::Result<usize> {
     // The whole tree is found before the first one is ended: the children of an ended process are
     // moved to another parent, and would be lost.
-    kill_all(|| tree::below(ancestor))
+    kill_all(|| tree::below(&[ancestor]))
+}
+
+/// The same for several ancestors, in as many readings of /proc as for one.
+pub(crate) fn kill_below(ancestors: &[i32]) -> io::Result<usize> {
+    kill_all(|| tree::below(ancestors))
 }
 
 /// Ends a child of this process, which nobody has reaped, and everything that it started, by

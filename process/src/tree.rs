@@ -19,11 +19,12 @@ const READINGS_MAX: usize = 8;
 /// A process as it was when it was looked at.
 pub(crate) type Seen = (i32, Stat);
 
-/// Everybody below `ancestor`, zombies included, not itself.
-pub(crate) fn below(ancestor: i32) -> Vec<Seen> {
+/// Everybody below one of `ancestors`, zombies included; an ancestor only if it is below another.
+pub(crate) fn below(ancestors: &[i32]) -> Vec<Seen> {
     settled(|| {
         let children = Children::new(has_lists());
-        children.and_below(children.of(ancestor))
+        let first = ancestors.iter().flat_map(|pid| children.of(*pid)).collect();
+        children.and_below(first)
     })
 }
 
@@ -147,7 +148,7 @@ mod tests {
             let found = children.and_below(children.of(shell.pid()));
             assert_eq!(sorted(found), want, "lists: {has_lists}");
         }
-        assert_eq!(sorted(below(shell.pid())), want);
+        assert_eq!(sorted(below(&[shell.pid()])), want);
         want.push(shell.pid());
         want.sort_unstable();
         assert_eq!(sorted(family(shell.pid())), want);
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn nobody_is_below_a_process_that_is_not_there() {
-        assert!(below(i32::MAX).is_empty());
+        assert!(below(&[i32::MAX]).is_empty());
         assert!(family(i32::MAX).is_empty());
     }
 }

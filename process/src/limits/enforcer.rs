@@ -294,7 +294,10 @@ fn clear_leftovers(parent: &Folder) -> Vec<Folder> {
             version: parent.version,
             path,
         })
-        .filter(|folder| folder.kill_all().and_then(|()| folder.remove()).is_err())
+        .filter(|folder| {
+            let ended = folder.kill_families();
+            ended.and_then(|()| folder.remove()).is_err()
+        })
         .collect()
 }
 

@@ -91,6 +91,26 @@ impl Folder {
         Ok(())
     }
 
+    /// Ends every process in this folder and below, and before that what they started outside of it:
+    /// whoever was moving them here, one by one, may have died half-way, and what its parent is
+    /// ended without belongs to nobody any more.
+    pub(crate) fn kill_families(&self) -> io::Result<()> {
+        // A folder that cannot be read is one that somebody else has just removed.
+        let listed = self.with_those_below();
+        let mut members: Vec<i32> = listed
+            .iter()
+            .flat_map(|folder| folder.members().unwrap_or_default())
+            .collect();
+        // 0 stands for a process that this pid namespace cannot see, and is everybody's ancestor.
+        members.retain(|pid| *pid > 1);
+        let below = match members.is_empty() {
+            true => Ok(0),
+            false => crate::group::kill_below(&members),
+        };
+        self.kill_all()?;
+        below.map(drop)
+    }
+
     /// Removes this folder and those below. Works only once no process is in them.
     pub(crate) fn remove(&self) -> io::Result<()> {
         for folder in self.with_those_below().iter().rev() {
@@ -127,4 +147,38 @@ pub(crate) fn sub_folders(path: &Path) -> impl Iterator<Item = PathBuf> + use<> 
             let entry = entry.ok()?;
             entry.file_type().ok()?.is_dir().then(|| entry.path())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::limits::Enforcer;
+    use crate::{Command, Group, Stdio};
+    use std::fs::File;
+    use std::io::{BufRead, BufReader, Read};
+
+    /// Goal: a family of which only the first was moved here is ended whole.
+    /// Steps: a shell starts a sleeper in a session of its own; move the shell; end the families of
+    /// its folder; the pipe that both hold comes to its end.
+    #[test]
+    fn a_family_that_was_moved_half_way_is_ended_whole() {
+        let enforcer = Enforcer::detect();
+        let Some(fence) = &enforcer.fence else {
+            return;
+        };
+        let folder = fence.make("half-way").unwrap();
+        let (read, write) = crate::pipe().unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", "setsid sleep 1000 & echo; wait"])
+            .stdout(Stdio::Fd(write))
+            .group(Group::NewSession)
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(File::from(read));
+        output.read_line(&mut String::new()).unwrap();
+        folder.add(shell.pid()).unwrap();
+        folder.kill_families().unwrap();
+        shell.wait().unwrap();
+        assert_eq!(output.read(&mut [0]).unwrap(), 0);
+        folder.remove().unwrap();
+    }
 }
