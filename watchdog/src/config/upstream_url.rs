@@ -1,7 +1,7 @@
 //! `http_upstream_url`: where the function's own server listens.
 //!
 //! `http://HOST[:PORT][/PATH]` or `unix:PATH`. It is nearly always on the same machine, so there is
-//! no TLS; a name is looked up once, at the start.
+//! no TLS; a name is looked up once, at the start, in /etc/hosts.
 //!
 //! What it does not do: look names up, or connect.
 

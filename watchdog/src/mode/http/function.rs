@@ -5,13 +5,14 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use net::{Either, Endpoint, Stream, Waiters, race, sleep};
 
+use super::hosts;
 use super::pool::Pool;
 use super::ready::Ready;
 use super::trouble::Trouble;
@@ -62,7 +63,7 @@ pub(super) struct Upstream {
 }
 
 impl Function {
-    /// Looks the name in the URL up, if it has one; that may take as long as the resolver likes.
+    /// Looks the name in the URL up, if it has one.
     ///
     /// # Errors
     /// A sentence that names the setting.
@@ -74,16 +75,21 @@ impl Function {
             }
             Place::Address(address, port) => {
                 let endpoint = Endpoint::Tcp((*address, *port).into());
-                (vec![endpoint], format!("http://{}", http.upstream.authority))
+                (
+                    vec![endpoint],
+                    format!("http://{}", http.upstream.authority),
+                )
             }
-            Place::Name(name, port) => (
-                look_up(name, *port).map_err(|error| {
+            Place::Name(name, port) => {
+                let addresses = hosts::look_up(name).map_err(|error| {
                     format!(
                         "http_upstream_url: the address of `{name}` cannot be found: {error}; give an address, such as http://127.0.0.1:5000"
                     )
-                })?,
-                format!("http://{}", http.upstream.authority),
-            ),
+                })?;
+                let endpoint = |address| Endpoint::Tcp((address, *port).into());
+                let endpoints = addresses.into_iter().map(endpoint).collect();
+                (endpoints, format!("http://{}", http.upstream.authority))
+            }
         };
         Ok(Self {
             endpoints,
@@ -300,20 +306,4 @@ pub(super) async fn within<T>(
 fn is_not_there(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotFound, TimedOut};
     matches!(error.kind(), ConnectionRefused | NotFound | TimedOut)
-}
-
-fn look_up(name: &str, port: u16) -> io::Result<Vec<Endpoint>> {
-    // RFC 6761 §6.3. Which of the two a server means by it differs, so both are tried.
-    if name.eq_ignore_ascii_case("localhost") {
-        let both: [SocketAddr; 2] = [
-            (Ipv4Addr::LOCALHOST, port).into(),
-            (Ipv6Addr::LOCALHOST, port).into(),
-        ];
-        return Ok(both.map(Endpoint::Tcp).to_vec());
-    }
-    let endpoints: Vec<_> = (name, port).to_socket_addrs()?.map(Endpoint::Tcp).collect();
-    match endpoints.is_empty() {
-        true => Err(io::ErrorKind::NotFound.into()),
-        false => Ok(endpoints),
-    }
 }

@@ -1,14 +1,16 @@
 //! One long-lived process with an HTTP server of its own; each request is passed on to it.
 //!
 //! [`call`] is the way of one request, top to bottom. `function` is the server as calls see it,
-//! `life` keeps a process running behind it (`site` is where it listens, `process` its start and
-//! end), `pool` keeps connections, `ready` asks it whether it is ready. `exchange` moves one request there and its answer (`answer`) back
-//! at the same time, `head` writes both heads anew, `trouble` is what can go wrong.
+//! `life` keeps a process running behind it (`site` is where it listens, `hosts` where a name leads,
+//! `process` its start and end), `pool` keeps connections, `ready` asks it whether it is ready.
+//! `exchange` moves one request there and its answer (`answer`) back at the same time, `head` writes
+//! both heads anew, `trouble` is what can go wrong.
 
 mod answer;
 mod exchange;
 mod function;
 mod head;
+mod hosts;
 mod life;
 mod pool;
 mod process;
