@@ -6,26 +6,11 @@ mod support;
 use std::time::Duration;
 
 use process::Signal;
-use support::{Watchdog, hold_for, is_alive, noise, on_each_driver, pids, wait_until};
-
-const MODES: [&str; 3] = ["fork", "serializing", "streaming"];
-
-/// Runs `test` with each driver in each mode.
-fn in_each_mode(test: impl Fn(&dyn Fn(&str, &[(&str, &str)]) -> Watchdog)) {
-    on_each_driver(|driver| {
-        for mode in MODES {
-            println!("mode {mode}");
-            test(&|fprocess, settings| {
-                let own = [("fprocess", fprocess), ("mode", mode)];
-                Watchdog::start(driver, &[&own, settings].concat())
-            });
-        }
-    });
-}
+use support::{MODES, Watchdog, hold_for, in_each_mode, is_alive, noise, pids, wait_until};
 
 fn descriptors(watchdog: &Watchdog) -> usize {
     let folder = format!("/proc/{}/fd", watchdog.child.pid());
-    std::fs::read_dir(folder).unwrap().count()
+    std::fs::read_dir(folder).expect("it runs").count()
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn every_request_gets_a_process_of_its_own(driver: Driver) {
     for mode in ["fork", "serializing", "streaming"] {
         let gateway = with(driver, "sh -c 'cat; echo $$'", mode);
         wait_for_shelf(&gateway);
-        let mut seen: Vec<String> = thread::scope(|scope| {
+        let distinct: HashSet<String> = thread::scope(|scope| {
             let clients: Vec<_> = (0..4)
                 .map(|client| {
                     let gateway = &gateway;
@@ -61,10 +61,12 @@ fn every_request_gets_a_process_of_its_own(driver: Driver) {
                     })
                 })
                 .collect();
-            let pids = clients.into_iter().map(|client| client.join().unwrap());
-            pids.flatten().collect()
+            let mut pids = HashSet::new();
+            for client in clients {
+                pids.extend(client.join().unwrap());
+            }
+            pids
         });
-        let distinct: HashSet<String> = seen.drain(..).collect();
         assert_eq!(distinct.len(), 80, "a process has served twice");
         wait_for_shelf(&gateway);
     }

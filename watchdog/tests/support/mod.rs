@@ -32,6 +32,23 @@ pub(crate) fn on_each_driver(test: impl Fn(&str)) {
     }
 }
 
+/// Those that start a process for each request, and differ in more than a status.
+pub(crate) const MODES: [&str; 3] = ["fork", "serializing", "streaming"];
+
+/// Runs `test` with each driver in each mode. It is given a way to start a watchdog with a command line
+/// and more settings.
+pub(crate) fn in_each_mode(test: impl Fn(&dyn Fn(&str, &[(&str, &str)]) -> Watchdog)) {
+    on_each_driver(|driver| {
+        for mode in MODES {
+            println!("mode {mode}");
+            test(&|fprocess, settings| {
+                let own = [("fprocess", fprocess), ("mode", mode)];
+                Watchdog::start(driver, &[&own, settings].concat())
+            });
+        }
+    });
+}
+
 impl Watchdog {
     /// Starts one with these settings, on a socket that is handed over, so that there is nothing to
     /// wait for.

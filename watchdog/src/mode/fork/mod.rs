@@ -1,5 +1,9 @@
 //! A process for each request: body to standard input, standard output to the body.
 //!
+//! These are four modes. They differ in how much of the output is held back, `config::Holding`, and in
+//! whether the body is collected first: fork and classic hold the beginning back, serializing all of
+//! it, streaming nothing. In each of them processes may be started ahead of the requests (`shelf`).
+//!
 //! [`call`] is the whole of it, top to bottom. The two sides of a call, the client (`client`) and
 //! the program (`program`), go on at the same time, so that a program which fills its output before
 //! it reads its input cannot block; the first end of either, or the time limit, ends the call.
