@@ -95,6 +95,17 @@ fn odd(path: &str, query: &str) {
             say(&with_length("nobody asked for this"));
             fs::write(own_file("garbled"), "").unwrap();
         }
+        // The next request gets what is written here, unless somebody takes care.
+        "/second-answer" => {
+            say(&with_length("first"));
+            eventually("the next request is in the pipe", || {
+                own_file("asked").exists().then_some(())
+            });
+            say(&with_length("second"));
+            loop {
+                thread::park();
+            }
+        }
         "/stderr" => {
             eprintln_raw(query);
             say(&with_length("said"));

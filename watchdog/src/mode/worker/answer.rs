@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use conduit::{BodyError, Passage, Pump};
-use net::{Chunk, ChunkMut, Either, PipeReader, Sender, race};
+use net::{Chunk, ChunkMut, Either, PipeReader, PipeWriter, Sender, race};
 use wire::{Framing, Method, Parsed, ResponseHead};
 
 use super::exchange::{Exchange, Stage};
@@ -22,6 +22,8 @@ pub(super) struct Answering<'a, F> {
     pub(super) exchange: &'a Exchange<'a>,
     pub(super) client: &'a mut Sender,
     pub(super) link: &'a Link,
+    /// Where the request is to be read from, and its bytes; none for one that is still being written.
+    pub(super) asked: Option<(&'a PipeWriter, usize)>,
     /// The end of the process, for one whose output others hold open. None once it was seen.
     pub(super) fallen: Option<Pin<&'a mut F>>,
 }
@@ -62,6 +64,10 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
                     return Err(bad(
                         "it has neither Content-Length nor Transfer-Encoding: chunked",
                     ));
+                }
+                // What was written behind the last answer, say, which this client must not see.
+                Ok(Parsed::Complete { .. }) if self.is_unread() => {
+                    return Err(bad("it came before anything of the request was read"));
                 }
                 Ok(Parsed::Complete { head, len }) => {
                     let body = unread.slice(len..unread.len());
@@ -138,6 +144,12 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
                 Box::pin(self.receive(from)).await
             }
         }
+    }
+
+    /// Whether the worker has read nothing of the request.
+    fn is_unread(&self) -> bool {
+        self.asked
+            .is_some_and(|(pipe, asked)| pipe.unread_bytes().is_ok_and(|bytes| bytes == asked))
     }
 
     async fn went_down(&self) -> Trouble {

@@ -155,14 +155,19 @@ impl Exchange<'_> {
                 self.timers.slow_program.expired().await;
                 link.fallen().await;
             });
+            let (to, asked) = match is_whole {
+                true => (None, Some((&*stdin, first_bytes))),
+                false => (Some(&mut *stdin), None),
+            };
             let mut answering = Answering {
                 exchange: self,
                 client: near.sender,
                 link,
+                asked,
                 fallen: Some(fallen),
             };
             let back = pin!(answering.run(stdout));
-            let there = pin!(self.send_rest(whole.body, stdin, near.input, &sent_all));
+            let there = pin!(self.send_rest(whole.body, to, near.input, &sent_all));
             // The request's direction first: when the answer is there at the first look, it must be
             // known already that all of the request was sent.
             match race(there, back).await {
@@ -190,11 +195,13 @@ impl Exchange<'_> {
     async fn send_rest(
         &self,
         body: Chunk,
-        to: &mut PipeWriter,
+        to: Option<&mut PipeWriter>,
         input: &Input,
         sent_all: &Cell<bool>,
     ) -> Trouble {
-        if to.send(body).await.is_err() {
+        if let Some(to) = to
+            && to.send(body).await.is_err()
+        {
             // The worker wants no more. Perhaps it says why, or ends: the other direction sees it.
             return pending().await;
         }

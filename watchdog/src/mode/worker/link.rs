@@ -15,6 +15,8 @@ pub(super) enum Order {
     Run,
     /// It has done its duty: its input is closed, and it may end by itself.
     Retire,
+    /// It has closed its output, most likely because it is about to end.
+    Follow,
     /// It is in the middle of something that nobody wants any more, or cannot be trusted.
     Kill,
 }
@@ -48,6 +50,12 @@ impl Link {
 
     pub(super) fn fault(&self) -> Option<&Rc<str>> {
         self.fault.get()
+    }
+
+    /// Says what it did wrong.
+    pub(super) fn blame(&self, fault: &str) {
+        // The first one led to the others.
+        self.fault.get_or_init(|| fault.into());
     }
 
     /// Says that the process has ended, and how.
@@ -110,11 +118,12 @@ impl Worker {
     pub(super) fn is_waiting(&mut self) -> bool {
         match self.stdout.try_recv() {
             Ok(None) => true,
-            Ok(Some(bytes)) => {
-                self.blame(match bytes.is_empty() {
-                    true => "a worker closed its output",
-                    false => "a worker wrote something without having been asked",
-                });
+            Ok(Some(bytes)) if bytes.is_empty() => {
+                self.link.set_order(Order::Follow);
+                false
+            }
+            Ok(Some(_)) => {
+                self.blame("a worker wrote something without having been asked");
                 false
             }
             Err(_) => false,
@@ -123,8 +132,7 @@ impl Worker {
 
     /// Says what it did wrong; it will be ended when it is dropped.
     pub(super) fn blame(&self, fault: &str) {
-        // The first one led to the others.
-        self.link.fault.get_or_init(|| fault.into());
+        self.link.blame(fault);
     }
 
     /// Lets it end in order: the end of its input tells it to.

@@ -68,12 +68,19 @@ impl Pool {
     /// # Errors
     /// Why there will be none soon.
     pub(super) async fn take(self: &Rc<Self>, service: &Rc<Service>) -> Result<Worker, Failure> {
-        // Each look at one that turns out to be gone drops it, which tells its slot.
-        while let Some(mut worker) = self.pop_idle() {
+        loop {
+            let mut worker = match self.pop_idle() {
+                Some(worker) => worker,
+                None => self.wait_for_one(service).await?,
+            };
             if worker.is_waiting() {
                 return Ok(worker);
             }
+            // It is dropped, which tells its slot.
         }
+    }
+
+    async fn wait_for_one(self: &Rc<Self>, service: &Rc<Service>) -> Result<Worker, Failure> {
         if let Some(failure) = self.hopeless() {
             return Err(failure);
         }
@@ -83,8 +90,9 @@ impl Pool {
                 self.put(worker);
             }
         });
-        if self.line.len() > self.slots.get() - self.up.get() && self.slots.get() < self.workers_max
-        {
+        // Slots without a process are about to start one, or have just failed to.
+        let to_come = self.slots.get() - self.up.get();
+        if self.line.len() > to_come && self.slots.get() < self.workers_max {
             self.add_slot(service);
         }
         place.turn().await

@@ -118,7 +118,8 @@ impl Process {
         }
     }
 
-    async fn ended_within(&mut self, limit: Duration) -> bool {
+    /// Waits until it has ended, but no longer than this; says whether it has.
+    pub(super) async fn ended_within(&mut self, limit: Duration) -> bool {
         matches!(race(self.ended(), sleep(limit)).await, Either::First(()))
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use net::{Either, race, sleep};
 
+use super::answer::CAUSE_MAX;
 use super::link::{Link, Order};
 use super::pool::Pool;
 use super::process::Process;
@@ -78,27 +79,26 @@ async fn live(pool: &Pool, mut process: Process, link: &Rc<Link>) -> Down {
     let pid = process.pid();
     let told = race(link.ordered(), pool.ending());
     let order = match race(process.ended(), told).await {
-        Either::First(()) => {
-            let how = process.finish();
-            link.set_end(Rc::clone(&how));
-            return Down::Fell(format!("worker process {pid} went down ({how})"));
-        }
+        Either::First(()) => return finish(process, link),
         Either::Second(Either::First(order)) => order,
-        Either::Second(Either::Second(())) => {
-            match pool.take_idle(link) {
-                Some(worker) => worker.retire(),
-                // Its call has had its time.
-                None if link.order() == Order::Run => {
-                    process.kill();
-                    return Down::Ended;
-                }
-                None => {}
+        Either::Second(Either::Second(())) => match pool.take_idle(link) {
+            Some(worker) => {
+                worker.retire();
+                Order::Retire
             }
-            link.order()
-        }
+            // Its call has had its time, or it has another order already.
+            None => link.order(),
+        },
     };
     match order {
         Order::Retire => process.retire(),
+        Order::Follow => {
+            if process.ended_within(CAUSE_MAX).await {
+                return finish(process, link);
+            }
+            link.blame("a worker closed its output");
+            process.kill();
+        }
         Order::Run | Order::Kill => process.kill(),
     }
     match link.fault() {
@@ -106,4 +106,14 @@ async fn live(pool: &Pool, mut process: Process, link: &Rc<Link>) -> Down {
         Some(fault) => Down::Fell(format!("{fault}; worker process {pid} was killed")),
         None => Down::Replaced,
     }
+}
+
+/// The process has ended by itself.
+fn finish(mut process: Process, link: &Link) -> Down {
+    let how = process.finish();
+    link.set_end(Rc::clone(&how));
+    Down::Fell(format!(
+        "worker process {} went down ({how})",
+        process.pid()
+    ))
 }
