@@ -155,6 +155,7 @@ impl Connection {
     async fn answer(&mut self, request: &Request) -> Next {
         let ill = match request.route {
             Route::Function => return backend::call(self, request).await,
+            Route::Health | Route::Ready if !request.is_read => Some(only_to_read()),
             Route::Health => self.not_healthy(),
             Route::Ready => self.not_ready().await,
         };
@@ -297,6 +298,14 @@ fn log_headers(head: &RequestHead<'_>) {
             String::from_utf8_lossy(header.value),
         );
         log::line(&format!("  {name}: {value}"));
+    }
+}
+
+fn only_to_read() -> Failure {
+    let message = "health and readiness can be asked for with GET and HEAD only";
+    Failure {
+        header: Some(("Allow", b"GET, HEAD".to_vec())),
+        ..Failure::new(405, "method-not-allowed", message)
     }
 }
 

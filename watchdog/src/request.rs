@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) method: MethodLabel,
     /// Of the answer, once it has begun: whoever writes its head sets this. 0 before.
     pub(crate) status: Cell<u16>,
+    /// GET or HEAD.
+    pub(crate) is_read: bool,
     /// HEAD: the answer has no body.
     pub(crate) is_head: bool,
     /// Sent twice it does what it does once, RFC 9110 §9.2.2.
@@ -74,6 +76,7 @@ impl Request {
             method: MethodLabel::of(head.method),
             status: Cell::new(0),
             is_head: head.method.is_head(),
+            is_read: head.method.is_head() || head.method.as_str() == "GET",
             is_idempotent: head.method.is_idempotent(),
             offers_websocket: offered_protocol(head).is_some(),
             version: head.version,

@@ -124,6 +124,42 @@ fn a_failure_is_500_with_the_output() {
 }
 
 #[test]
+fn classic_mode_tells_the_exit_code_in_the_first_line() {
+    let script = "sh -c 'printf %s \"$OUTPUT\"; exit $STATUS'";
+    let start = |status, output| {
+        let settings = [
+            ("mode", "classic"),
+            ("fprocess", script),
+            ("STATUS", status),
+            ("OUTPUT", output),
+        ];
+        Watchdog::start("epoll", &settings)
+    };
+    let watchdog = start("3", "partly");
+    let answer = watchdog.post("");
+    assert_eq!(
+        (answer.status, answer.text()),
+        (500, "exit status 3\npartly")
+    );
+    let answer = start("1", "").post("");
+    assert_eq!((answer.status, answer.text()), (500, "exit status 1\n"));
+    assert_eq!(start("0", "all").post("").text(), "all");
+}
+
+#[test]
+fn health_and_readiness_can_only_be_asked_for() {
+    let watchdog = Watchdog::start("epoll", &[("fprocess", "cat")]);
+    for path in ["/_/health", "/_/ready"] {
+        for method in ["POST", "PUT", "DELETE"] {
+            let answer = watchdog.call(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\n"), "");
+            assert_eq!(answer.status, 405, "{method} {path}");
+            assert_eq!(answer.header("Allow"), Some("GET, HEAD"));
+        }
+        assert_eq!(watchdog.get(path).status, 200);
+    }
+}
+
+#[test]
 fn a_failure_without_output_is_explained() {
     let watchdog = Watchdog::start("epoll", &[("fprocess", "sh -c 'kill -SEGV $$'")]);
     let answer = watchdog.post("");

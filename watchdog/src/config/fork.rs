@@ -13,6 +13,9 @@ use crate::limits::{HELD_BYTES_MAX, PREFORK_MAX};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fork {
     pub(crate) holding: Holding,
+    /// The answer of a program that failed says in its first line how that ended, as OpenFaaS's
+    /// classic watchdog has it.
+    pub(crate) tells_exit: bool,
     /// The request's body is collected whole, up to this many bytes, before the program starts.
     pub(crate) body_bytes_max: Option<u64>,
     /// How many processes wait for their requests.
@@ -42,9 +45,17 @@ impl Holding {
 }
 
 impl Fork {
-    /// `fork` and `classic`.
+    /// `fork`.
     pub(super) fn holding_the_beginning(raw: &RawConfig) -> Result<Self, ConfigError> {
         Self::new(raw, Holding::Beginning, None)
+    }
+
+    /// `classic`.
+    pub(super) fn classic(raw: &RawConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            tells_exit: true,
+            ..Self::holding_the_beginning(raw)?
+        })
     }
 
     /// `serializing`.
@@ -71,6 +82,7 @@ impl Fork {
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             holding,
+            tells_exit: false,
             body_bytes_max,
             prefork: prefork(raw)?,
         })

@@ -257,7 +257,7 @@ fn command(raw: &RawConfig) -> Result<(String, Vec<String>), ConfigError> {
 fn mode(raw: &RawConfig, temp_dir: &Path) -> Result<(Mode, u16), ConfigError> {
     Ok(match raw.text("mode")?.unwrap_or("fork") {
         "fork" => (Mode::Fork(Fork::holding_the_beginning(raw)?), 504),
-        "classic" => (Mode::Fork(Fork::holding_the_beginning(raw)?), 408),
+        "classic" => (Mode::Fork(Fork::classic(raw)?), 408),
         "serializing" => (Mode::Fork(Fork::whole(raw)?), 504),
         "streaming" => (Mode::Fork(Fork::streaming(raw)?), 504),
         "http" => (Mode::Http(Box::new(Http::from_raw(raw, temp_dir)?)), 504),

@@ -82,7 +82,7 @@ pub(crate) async fn call(
     };
     place.has_process(program.child.pid());
 
-    let mut output = Output::new(request, &service, fork.holding, started);
+    let mut output = Output::new(request, &service, fork, started);
     let result = run(connection, &mut program, &mut feed, &mut output, &deadline).await;
 
     let end = match result {
@@ -152,7 +152,7 @@ async fn answer(
         // The status is gone; only an answer without an end can still tell.
         return Next::BreakOff;
     }
-    if !exit.success() && output.bytes() == 0 {
+    if !exit.success() && output.is_silent() {
         let message =
             format!("the function failed without output: {exit}; its standard error may say why");
         return connection

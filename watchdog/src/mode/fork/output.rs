@@ -13,7 +13,7 @@ use wire::encode;
 use super::client::log_beginning;
 use super::pieces::Pieces;
 use super::stop::Stop;
-use crate::config::Holding;
+use crate::config::{Fork, Holding};
 use crate::limits::JOINED_BYTES_MAX;
 use crate::log;
 use crate::reply::{self, About};
@@ -29,7 +29,7 @@ pub(crate) struct Output<'c> {
     request: &'c Request,
     service: &'c Service,
     started: Instant,
-    holding: Holding,
+    fork: Fork,
     held: Pieces,
     bytes: u64,
     is_streaming: bool,
@@ -39,14 +39,14 @@ impl<'c> Output<'c> {
     pub(crate) fn new(
         request: &'c Request,
         service: &'c Service,
-        holding: Holding,
+        fork: Fork,
         started: Instant,
     ) -> Self {
         Self {
             request,
             service,
             started,
-            holding,
+            fork,
             held: Pieces::default(),
             bytes: 0,
             is_streaming: false,
@@ -56,6 +56,11 @@ impl<'c> Output<'c> {
     /// Whether the head has been sent.
     pub(crate) fn is_streaming(&self) -> bool {
         self.is_streaming
+    }
+
+    /// Whether the client would get no word about a failure.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.bytes == 0 && !self.fork.tells_exit
     }
 
     /// How much was written.
@@ -78,11 +83,11 @@ impl<'c> Output<'c> {
         if self.request.is_head {
             return Ok(());
         }
-        if !self.is_streaming && self.held.len() + bytes.len() <= self.holding.bytes_max() {
+        if !self.is_streaming && self.held.len() + bytes.len() <= self.fork.holding.bytes_max() {
             self.held.push(bytes);
             return Ok(());
         }
-        if let Holding::Whole(bytes_max) = self.holding {
+        if let Holding::Whole(bytes_max) = self.fork.holding {
             return Err(Stop::OutputTooLarge(bytes_max));
         }
         let mut out = ChunkMut::new();
@@ -154,12 +159,17 @@ impl<'c> Output<'c> {
             return sender.send(Chunk::copied(end)).await;
         }
         self.log_beginning(&[]);
+        let first_line = self.first_line(exit);
+        let bytes = self.bytes + u64::try_from(first_line.len()).unwrap_or(u64::MAX);
         let mut head = ChunkMut::new();
         reply::start(&mut head, if exit.success() { 200 } else { 500 }, about);
         self.describe(&mut head);
         encode::header(&mut head, "X-Duration-Seconds", self.duration_s());
-        encode::header_u64(&mut head, "Content-Length", self.bytes);
+        encode::header_u64(&mut head, "Content-Length", bytes);
         encode::end_of_headers(&mut head);
+        if !about.is_head_only() {
+            head.extend_from_slice(first_line.as_bytes());
+        }
         if self.held.len() <= JOINED_BYTES_MAX {
             head.extend_from_slice(self.held.first());
             return sender.send(head.freeze()).await;
@@ -169,6 +179,16 @@ impl<'c> Output<'c> {
             sender.send(held).await?;
         }
         Ok(())
+    }
+
+    /// What stands before the output of a program that ended like this.
+    fn first_line(&self, exit: Exit) -> String {
+        match exit {
+            _ if exit.success() || !self.fork.tells_exit => String::new(),
+            // In the words of Go's os/exec, which programs look for.
+            Exit::Code(code) => format!("exit status {code}\n"),
+            Exit::Signal { .. } => format!("{exit}\n"),
+        }
     }
 
     fn describe(&self, head: &mut Vec<u8>) {
