@@ -110,7 +110,7 @@ fn what_is_wrong_is_named_with_its_value_and_the_accepted_form() {
         (
             "mode",
             "static",
-            "mode: `static` cannot be used; give fork, classic or http (this version has no other mode)",
+            "mode: `static` cannot be used; give fork, classic, http or worker (this version has no other mode)",
         ),
         (
             "RINGWAY_DRIVER",
