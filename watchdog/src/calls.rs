@@ -205,6 +205,11 @@ impl InFlight {
     pub(crate) fn has_process(&mut self, pid: i32) {
         self.process = Some(self.calls.note(pid));
     }
+
+    /// It has been reaped.
+    pub(crate) fn has_no_process(&mut self) {
+        self.process = None;
+    }
 }
 
 impl Drop for InFlight {

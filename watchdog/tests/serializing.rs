@@ -153,3 +153,19 @@ fn a_time_limit_that_passes_while_output_is_held_is_a_status() {
         wait_until("no process is left", || watchdog.children().is_empty());
     });
 }
+
+#[test]
+fn an_output_in_memory_holds_its_place_until_it_has_been_read() {
+    on_each_driver(|driver| {
+        let settings = [("max_inflight", "1")];
+        let watchdog = start(driver, "head -c 5000000 /dev/zero", &settings);
+        let mut slow = watchdog.connect();
+        slow.send("POST / HTTP/1.1\r\nHost: x\r\n", b"");
+        wait_until("its process has ended", || {
+            watchdog.log().contains("Wrote 5000000 Bytes")
+        });
+        assert_eq!(watchdog.post("").status, 429);
+        assert_eq!(slow.answer().body.len(), 5_000_000);
+        wait_until("the place is free", || watchdog.post("").status == 200);
+    });
+}

@@ -25,7 +25,7 @@ use std::time::Instant;
 use net::{Either, race};
 use process::Exit;
 
-use crate::config::Fork;
+use crate::config::{Fork, Holding};
 use crate::connection::{Connection, Next, too_many};
 use crate::deadline::Deadline;
 use crate::limits::{ERROR_REPLY_MAX, SLOW_CALL};
@@ -46,7 +46,8 @@ pub(crate) async fn call(
     shelf: &Rc<Shelf>,
 ) -> Next {
     let service = Rc::clone(&connection.service);
-    // The place is held until the process has been reaped, so that the limit counts processes.
+    // The place is held until the process has been reaped, so that the limit counts processes; and as
+    // long as a whole output is in memory, so that it bounds that too.
     let Some(mut place) = service.calls.enter(service.config.max_inflight) else {
         let limit = service.config.max_inflight.unwrap_or_default();
         return connection.refuse(request, &too_many(limit)).await;
@@ -92,7 +93,8 @@ pub(crate) async fn call(
             Err(stop)
         }
     };
-    drop(place);
+    place.has_no_process();
+    let _place = matches!(fork.holding, Holding::Whole(_)).then_some(place);
     match end {
         Ok(exit) => answer(connection, request, output, exit, &deadline).await,
         Err(stop) => give_up(connection, request, &output, &stop, &deadline).await,

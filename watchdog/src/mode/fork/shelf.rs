@@ -9,6 +9,9 @@
 //! would have to say to a request cannot be told from what it said too early. So prefork is switched
 //! off for good at the first such process, and a line of the log says so.
 //!
+//! One that was killed while it waited is found, reaped and replaced when its turn comes: to watch each
+//! would cost a descriptor, and every call the end of a watch.
+//!
 //! What it does not do: hold places of `max_inflight`, or keep time limits; a process on the shelf
 //! belongs to no call. If the watchdog itself is killed, by SIGKILL, those on the shelf see the end of
 //! an input that was empty.
