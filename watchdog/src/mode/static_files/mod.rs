@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     /// Bytes of it that are sent, or would be if it were not HEAD.
     part: Range<u64>,
     file: File,
+    /// Of the file, for the log.
+    name: Vec<u8>,
 }
 
 /// Finds what `head` asks for.
@@ -95,6 +97,7 @@ pub(crate) fn find(head: &RequestHead<'_>, files: &StaticFiles) -> Result<Answer
         len,
         part,
         file,
+        name: name.bytes,
     })
 }
 
@@ -128,6 +131,7 @@ pub(crate) async fn call(
     };
     let transfer = Transfer {
         file: &answer.file,
+        name: &answer.name,
         part,
         pause_max: service.config.write_timeout,
         end: asked.map(|limit| began + limit),

@@ -20,6 +20,8 @@ use crate::timers::Timers;
 #[derive(Debug)]
 pub(super) struct Transfer<'f> {
     pub(super) file: &'f File,
+    /// Its name, for the log.
+    pub(super) name: &'f [u8],
     /// Bytes of the file.
     pub(super) part: Range<u64>,
     /// The longest time that a piece may take to go out; none = no limit.
@@ -44,7 +46,8 @@ impl Transfer<'_> {
         let mut piece = head;
         loop {
             if let Err(error) = self.fill(&mut piece) {
-                log::line(&format!("a file was not sent to its end: {error}"));
+                let name = self.name.escape_ascii();
+                log::line(&format!("{name} was not sent to its end: {error}"));
                 return Err(error);
             }
             self.within(sender.send(piece.freeze()), timers).await?;

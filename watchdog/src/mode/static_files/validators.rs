@@ -1,12 +1,13 @@
 //! What tells one state of a file from another: its entity tag and the time of its last change,
 //! RFC 9110 §8.8.
 //!
-//! The tag is made of the inode, the size and the time of the inode's last change. That time cannot
+//! The tag is made of the inode's number, the size and the time of the inode's last change. That time cannot
 //! be set by anybody, unlike that of the content: an image whose files were all given one date for
 //! the sake of a reproducible build still gets new tags with new content. Copies of a file on two
 //! machines have different tags.
 
 use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,13 +33,11 @@ impl Validators {
         let tag = changed
             .filter(|changed| is_settled(*changed, now))
             .map(|_| {
-                format!(
-                    "\"{:x}-{:x}-{:x}.{:x}\"",
-                    file.ino(),
-                    file.size(),
-                    file.ctime(),
-                    file.ctime_nsec()
-                )
+                // Hashed, since the number of an inode is nobody's business.
+                let mut hasher = DefaultHasher::new();
+                let state = (file.ino(), file.size(), file.ctime(), file.ctime_nsec());
+                state.hash(&mut hasher);
+                format!("\"{:016x}\"", hasher.finish())
             });
         let modified_s = time(file.mtime(), file.mtime_nsec())
             .filter(|modified| *modified <= now)
