@@ -102,6 +102,7 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
             took: deadline.elapsed(),
         };
         encode_answer(&mut out, head, dress);
+        request.status.set(head.status);
         let mut pump = Pump::new(head.framing, passage.reframe, None);
         let mut piece = pump.take(&mut unread).map_err(bad_body)?;
         // One write for both where that needs no large copy.
