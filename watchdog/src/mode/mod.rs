@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod worker;
 
 mod collect;
+mod first;
 mod head;
 mod log_pipe;
 mod start;
