@@ -8,9 +8,9 @@
 //! The life of a request: `server` accepts, `connection` reads a head and picks the route, `cgi`
 //! makes the environment of the process, `mode::fork` starts it and moves bytes both ways until it
 //! ends or one of the limits is reached, `reply` writes the answer. `mode::http` passes requests on
-//! to a program that has an HTTP server of its own. `calls` knows which processes
-//! belong to running calls, so that whatever else is left behind can be ended and reaped;
-//! `shutdown` ends it all in order.
+//! to a program that has an HTTP server of its own, `mode::worker` to several that read one after the
+//! other from a pipe. `calls` knows which processes belong to running calls, so that whatever else
+//! is left behind can be ended and reaped; `shutdown` ends it all in order.
 //!
 //! What it does not do: no TLS, no authentication, no routing; the gateway in front does that. The
 //! meaning of every variable is in `config`.
