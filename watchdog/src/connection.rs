@@ -210,6 +210,27 @@ impl Connection {
         .await
     }
 
+    /// Tells the client that its call has failed, before anything was answered; with no failure
+    /// nobody is there to hear it. If the rest of the body `is_lost`, no other request can follow.
+    pub(crate) async fn give_up(
+        &mut self,
+        request: &Request,
+        failure: Option<Failure>,
+        is_lost: bool,
+    ) -> Next {
+        match failure {
+            None => Next::BreakOff,
+            Some(failure) if is_lost => {
+                let about = About {
+                    request: Some(request),
+                    keep: false,
+                };
+                self.send_last(reply::failure(&failure, about), false).await
+            }
+            Some(failure) => self.refuse(request, &failure).await,
+        }
+    }
+
     /// Sends the last part of an answer and says how the connection goes on.
     pub(crate) async fn send_last(&mut self, chunk: Chunk, keep: bool) -> Next {
         match self.send(chunk).await {

@@ -8,14 +8,14 @@
 //! The life of a request: `server` accepts, `connection` reads a head and picks the route, `cgi`
 //! makes the environment of the process, `mode::fork` starts it and moves bytes both ways until it
 //! ends or one of the limits is reached, `reply` writes the answer. `mode::http` passes requests on
-//! to a program that has an HTTP server of its own, `mode::static_files` sends files without any
-//! program. `calls` knows which processes
-//! belong to running calls, so that whatever else is left behind can be ended and reaped;
+//! to a program that has an HTTP server of its own, `mode::worker` to several that read one after the
+//! other from a pipe, `mode::static_files` sends files without any program. `calls` knows which
+//! processes belong to running calls, so that whatever else is left behind can be ended and reaped;
 //! `shutdown` ends it all in order. `identity` says who all of this is, `log` what is told to people,
 //! and `metrics` what is counted.
 //!
 //! What it does not do: no TLS, no authentication, no routing; the gateway in front does that. The
-//! meaning of every variable is in `config`.
+//! meaning of every variable is in `docs/watchdog.md`.
 
 #![forbid(unsafe_code)]
 

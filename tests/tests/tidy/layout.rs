@@ -89,3 +89,13 @@ fn only_the_top_and_the_rooms_of_the_gateway_need_a_line() {
         assert_eq!(belongs_on_the_map(folder), needed, "{folder}");
     }
 }
+
+/// The variables that a file of settings reads: the first argument of each `raw.something("name", …)`.
+pub(crate) fn variables(text: &str) -> Vec<String> {
+    let name = |call: &str| {
+        let (_method, arguments) = call.split_once('(')?;
+        let (name, _) = arguments.trim_start().strip_prefix('"')?.split_once('"')?;
+        Some(name.to_owned())
+    };
+    text.split("raw.").skip(1).filter_map(name).collect()
+}

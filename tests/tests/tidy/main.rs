@@ -242,3 +242,25 @@ fn the_code_map_names_every_folder_and_no_other() {
         "Mend the section \"Code map\" of ARCHITECTURE.md: one line per folder, path in backticks with a slash at its end.",
     );
 }
+
+#[test]
+fn every_variable_of_the_watchdog_is_in_its_guide() {
+    let tree = Tree::read();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("../docs/watchdog.md")).unwrap();
+    let settings = tree.rust.iter().filter(|file| {
+        file.path.starts_with("watchdog/src/config/") && !file.path.ends_with("tests.rs")
+    });
+    let names: BTreeSet<String> = settings
+        .flat_map(|file| layout::variables(&file.text))
+        .collect();
+    assert!(names.len() > 30, "they are looked for in the wrong way");
+    let missing: Vec<String> = names
+        .into_iter()
+        .filter(|name| !guide.contains(&format!("`{name}`")) && !name.starts_with("LISTEN_"))
+        .collect();
+    assert_none(
+        &missing,
+        "Say in docs/watchdog.md what each means, with unit and default.",
+    );
+}

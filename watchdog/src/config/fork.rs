@@ -1,10 +1,4 @@
 //! The settings of the modes that start a process for each request.
-//!
-//! | Variable | Default | Meaning |
-//! |---|---|---|
-//! | `prefork` | 0 | This many processes are started already and wait for their requests; 256 at most. Needs `cgi_headers=false`. |
-//! | `output_bytes_max` | 67108864 | serializing: the most that a program may write, bytes; more gets 500. |
-//! | `http_buffer_bytes_max` | 16777216 | serializing: the largest body of a request, bytes; a larger one gets 413. |
 
 use super::{ConfigError, RawConfig, Switches};
 use crate::limits::{HELD_BYTES_MAX, PREFORK_MAX};

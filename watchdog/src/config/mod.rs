@@ -4,31 +4,7 @@
 //! listens; after that no code checks a setting again. An empty value counts as not set. The first
 //! bad one ends the start with one line that names the variable, its value and the accepted form.
 //!
-//! | Variable | Default | Meaning |
-//! |---|---|---|
-//! | `fprocess` (or `function_process`) | required | The command line of the function; split as a shell would, but no shell runs. |
-//! | `mode` | fork | `fork`; `classic`, which is the same with OpenFaaS's status 408 instead of 504 when a time limit ends a call; or `http`: the function is one long-lived process with an HTTP server. |
-//! | `port` | 8080 | TCP port, on all addresses; not used when a listening socket is handed over (`LISTEN_FDS=1`, sd_listen_fds(3)). |
-//! | `read_timeout` | 30s | A request must have arrived completely within this; 0 = off. Time spent waiting for the program to take its input does not count. |
-//! | `write_timeout` | 30s | A call must be over, its answer written, this long after its head arrived; 0 = off. Also how long calls in flight may take after SIGTERM. |
-//! | `exec_timeout` | 0 = off; http: 30s | The program may run this long; in http mode, a call may take this long. |
-//! | `healthcheck_interval` | `write_timeout` | Accepted for compatibility. There is no wait: from SIGTERM on, nothing new is accepted. |
-//! | `max_inflight` | 0 = no limit | More calls at once get 429. |
-//! | `http_upstream_url` (or `upstream_url`) | `http://127.0.0.1:5000` | http: where the function listens; also `unix:PATH`, relative to `TMPDIR`. With port 0 a free one is chosen and given to the function as `PORT`. |
-//! | `start_timeout` | 30s | http: the function must listen this long after its start; requests wait for that. |
-//! | `tunnel_idle_timeout` | 10m | http: a connection that has switched protocols (WebSocket) is closed after this long without a byte; 0 = off. |
-//! | `http_buffer_req_body` | false | http: a request's body is collected whole and sent with a `Content-Length`. |
-//! | `http_buffer_bytes_max` | 16777216 | http: the largest body that is collected, bytes; larger ones get 413. |
-//! | `combine_output` | true | fork: Standard error goes into the answer; false: to the log, line by line. |
-//! | `content_type` | | fork: Content type of answers; else the request's, else `application/octet-stream`. |
-//! | `cgi_headers` | true | fork: The program gets the request's headers as `Http_*` variables (not those with `_` in their names). |
-//! | `marshal_request` | false | fork: The program reads `{"header": …, "body": {"raw": base64}}` instead of the plain body. |
-//! | `suppress_lock` | false | Do not write `$TMPDIR/.lock`, and be healthy without it. |
-//! | `prefix_logs` | true | Lines of the program's standard error get date, time and `stderr: ` in front (http: and those of its standard output `stdout: `). |
-//! | `write_debug` | false | fork: Log the beginning of each body. |
-//! | `debug_headers` | false | Log the headers of each request. |
-//! | `RINGWAY_DRIVER` | epoll | `epoll`, `ring`, `monoio-uring` or `auto`. epoll is smaller, and a process per request leaves nothing for io_uring to save. |
-//! | `RINGWAY_LIFELINE_FD` | | Read end of a pipe; when its other end closes, everything ends at once. |
+//! What each variable means, with unit and default: `docs/watchdog.md`.
 
 mod fork;
 mod http;

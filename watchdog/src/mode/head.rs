@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use conduit::Passage;
+use conduit::{BodyError, Passage, Pump};
+use net::{Chunk, ChunkMut};
 use wire::{ResponseHead, Version, encode};
 
 use crate::clock;
@@ -28,8 +29,45 @@ pub(crate) struct Dress {
     pub(crate) took: Duration,
 }
 
+/// The beginning of an answer as it goes out.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// The head, and what there is of the body where that needs no large copy.
+    pub(crate) head: Chunk,
+    /// What there is of the body, where it does.
+    pub(crate) piece: Chunk,
+    /// The state of the body after that.
+    pub(crate) pump: Pump,
+}
+
+impl Opening {
+    /// Takes what belongs to the body from the front of `unread`.
+    ///
+    /// # Errors
+    /// As [`Pump::take`].
+    pub(crate) fn new(
+        answer: &ResponseHead<'_>,
+        dress: Dress,
+        unread: &mut Chunk,
+    ) -> Result<Self, BodyError> {
+        let mut out = ChunkMut::new();
+        encode_answer(&mut out, answer, dress);
+        let mut pump = Pump::new(answer.framing, dress.passage.reframe, None);
+        let mut piece = pump.take(unread)?;
+        if piece.len() <= out.room() {
+            out.extend_from_slice(&piece);
+            piece = Chunk::default();
+        }
+        Ok(Self {
+            head: out.freeze(),
+            piece,
+            pump,
+        })
+    }
+}
+
 /// Writes the head of an answer as the client gets it.
-pub(crate) fn encode_answer(out: &mut Vec<u8>, answer: &ResponseHead<'_>, dress: Dress) {
+fn encode_answer(out: &mut Vec<u8>, answer: &ResponseHead<'_>, dress: Dress) {
     encode::status_line(out, answer.status);
     let mut has_date = false;
     // RFC 9110, 8.6: an answer that can have no body has no length either.

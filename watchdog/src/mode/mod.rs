@@ -6,6 +6,7 @@ pub(crate) mod static_files;
 pub(crate) mod worker;
 
 mod collect;
+mod first;
 mod head;
 mod log_pipe;
 mod start;

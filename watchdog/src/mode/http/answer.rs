@@ -2,14 +2,14 @@
 
 use std::io;
 
-use conduit::{BodyError, Passage, Pump, encode_interim, encode_switch};
+use conduit::{BodyError, Passage, encode_interim, encode_switch};
 use net::{Chunk, ChunkMut, Receiver, Sender};
 use wire::{Method, Parsed, ResponseHead, Version};
 
 use super::exchange::{Exchange, Stage};
 use super::trouble::{Sent, Trouble};
 use crate::limits::HEAD;
-use crate::mode::head::{Dress, encode_answer};
+use crate::mode::head::{Dress, Opening};
 
 /// The answer's way back.
 pub(super) struct Answering<'a> {
@@ -109,25 +109,18 @@ impl Answering<'_> {
             && passage.delimited
             && progress.is_request_through()
             && !service.is_stopping();
-        let mut out = ChunkMut::new();
         let dress = Dress {
             passage,
             version: request.version,
             keep,
             took: deadline.elapsed(),
         };
-        encode_answer(&mut out, head, dress);
+        let opening = Opening::new(head, dress, &mut unread).map_err(bad_body)?;
         request.status.set(head.status);
-        let mut pump = Pump::new(head.framing, passage.reframe, None);
-        let mut piece = pump.take(&mut unread).map_err(bad_body)?;
-        // One write for both where that needs no large copy.
-        if piece.len() <= out.room() {
-            out.extend_from_slice(&piece);
-            piece = Chunk::default();
-        }
         progress.set_stage(Stage::Answering);
-        self.send(out.freeze()).await?;
-        self.send(piece).await?;
+        self.send(opening.head).await?;
+        self.send(opening.piece).await?;
+        let mut pump = opening.pump;
 
         while !pump.is_done() {
             if unread.is_empty() {

@@ -23,6 +23,7 @@ use crate::config::Mode;
 use crate::deadline::Deadline;
 use crate::input::Input;
 use crate::mode::collect::{collect, receive};
+use crate::mode::first::First;
 use crate::mode::head::end_collected;
 use crate::request::Request;
 use crate::service::Service;
@@ -91,31 +92,6 @@ pub(super) struct Near<'c> {
     pub(super) input: &'c mut Input,
     pub(super) body: &'c mut Pump,
     pub(super) sender: &'c mut Sender,
-}
-
-/// What goes out first, kept so that it can be sent a second time.
-#[derive(Debug, Clone)]
-struct First {
-    /// The head, and the beginning of the body where that needs no large copy.
-    head: Chunk,
-    /// The beginning of the body, where it does.
-    piece: Chunk,
-    /// That is all of the request.
-    is_whole: bool,
-}
-
-impl First {
-    fn new(mut head: ChunkMut, mut piece: Chunk, is_whole: bool) -> Self {
-        if piece.len() <= head.room() {
-            head.extend_from_slice(&piece);
-            piece = Chunk::default();
-        }
-        Self {
-            head: head.freeze(),
-            piece,
-            is_whole,
-        }
-    }
 }
 
 impl Exchange<'_> {

@@ -34,7 +34,7 @@ use crate::config::{Http, Mode};
 use crate::connection::{Connection, Next, too_many};
 use crate::deadline::Deadline;
 use crate::limits::SLOW_CALL;
-use crate::reply::{self, About, Failure};
+use crate::reply::Failure;
 use crate::request::Request;
 use exchange::{Done, Exchange, Near, Progress, Stage};
 use function::Upstream;
@@ -105,7 +105,9 @@ pub(crate) async fn call(
         Err(_) if progress.stage() == Stage::Answering => Next::BreakOff,
         Err(trouble) => {
             let failure = words(connection, &trouble, function, &deadline, progress.stage()).await;
-            give_up(connection, request, &trouble, failure).await
+            connection
+                .give_up(request, failure, trouble.is_requests_fault())
+                .await
         }
     }
 }
@@ -148,26 +150,5 @@ async fn words(
         }
         Trouble::ReadTimeout => Some(connection.read_timeout()),
         other => other.failure(function).await,
-    }
-}
-
-/// Tells the client that its call has failed, before anything was answered.
-async fn give_up(
-    connection: &mut Connection,
-    request: &Request,
-    trouble: &Trouble,
-    failure: Option<Failure>,
-) -> Next {
-    match failure {
-        None => Next::BreakOff,
-        Some(failure) if trouble.is_requests_fault() => {
-            let about = About {
-                request: Some(request),
-                keep: false,
-            };
-            let answer = reply::failure(&failure, about);
-            connection.send_last(answer, false).await
-        }
-        Some(failure) => connection.refuse(request, &failure).await,
     }
 }

@@ -3,15 +3,15 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use conduit::{BodyError, Passage, Pump};
-use net::{Chunk, ChunkMut, Either, PipeReader, PipeWriter, Sender, race};
+use conduit::{BodyError, Passage};
+use net::{Chunk, Either, PipeReader, PipeWriter, Sender, race};
 use wire::{Framing, Method, Parsed, ResponseHead};
 
 use super::exchange::{Exchange, Stage};
 use super::link::Link;
 use super::trouble::Trouble;
 use crate::limits::HEAD;
-use crate::mode::head::{Dress, encode_answer};
+use crate::mode::head::{Dress, Opening};
 
 /// After a worker's output ended, how long the end of the process is waited for, to be named as the
 /// cause.
@@ -94,25 +94,18 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
         } = self.exchange;
         let passage = Passage::of(head.framing, request.version);
         let keep = request.keep_alive && passage.delimited && !service.is_stopping();
-        let mut out = ChunkMut::new();
         let dress = Dress {
             passage,
             version: request.version,
             keep,
             took: deadline.elapsed(),
         };
-        encode_answer(&mut out, head, dress);
+        let opening = Opening::new(head, dress, &mut unread).map_err(bad_body)?;
         request.status.set(head.status);
-        let mut pump = Pump::new(head.framing, passage.reframe, None);
-        let mut piece = pump.take(&mut unread).map_err(bad_body)?;
-        // One write for both where that needs no large copy.
-        if piece.len() <= out.room() {
-            out.extend_from_slice(&piece);
-            piece = Chunk::default();
-        }
         stage.set(Stage::Answering);
-        self.send(out.freeze()).await?;
-        self.send(piece).await?;
+        self.send(opening.head).await?;
+        self.send(opening.piece).await?;
+        let mut pump = opening.pump;
         while !pump.is_done() {
             if unread.is_empty() {
                 unread = self.receive(from).await?;

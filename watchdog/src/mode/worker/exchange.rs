@@ -22,6 +22,7 @@ use crate::deadline::Deadline;
 use crate::input::Input;
 use crate::limits::SLOW_CALL;
 use crate::mode::collect::collect;
+use crate::mode::first::First;
 use crate::mode::head::end_collected;
 use crate::request::Request;
 use crate::service::Service;
@@ -60,33 +61,14 @@ pub(super) struct Near<'c> {
     pub(super) sender: &'c mut Sender,
 }
 
-/// A whole request, as a worker gets it.
-#[derive(Debug, Clone)]
-struct Whole {
-    /// The head, and the body where that needs no large copy.
-    head: Chunk,
-    /// The body, where it does.
-    body: Chunk,
-}
-
-impl Whole {
-    fn new(mut head: ChunkMut, mut body: Chunk) -> Self {
-        end_collected(&mut head, body.len());
-        if body.len() <= head.room() {
-            head.extend_from_slice(&body);
-            body = Chunk::default();
-        }
-        Self {
-            head: head.freeze(),
-            body,
-        }
-    }
-}
-
 impl Exchange<'_> {
     /// Gives the request to a worker, and its answer to the client. Says whether the client's
     /// connection goes on.
-    pub(super) async fn run(&self, head: ChunkMut, mut near: Near<'_>) -> Result<bool, Trouble> {
+    pub(super) async fn run(
+        &self,
+        mut head: ChunkMut,
+        mut near: Near<'_>,
+    ) -> Result<bool, Trouble> {
         // RFC 9110 §10.1.1: not if the body is on its way already.
         if self.request.expects_continue && near.input.pending().is_empty() && !near.body.is_done()
         {
@@ -94,7 +76,8 @@ impl Exchange<'_> {
             sent.map_err(|_gone| Trouble::ClientGone)?;
         }
         let body = collect(near.input, near.body, self.timers).await?;
-        let whole = Whole::new(head, body);
+        end_collected(&mut head, body.len());
+        let whole = First::new(head, body, true);
         loop {
             self.stage.set(Stage::Waiting);
             let mut worker = self.take(near.input).await?;
@@ -132,7 +115,7 @@ impl Exchange<'_> {
     async fn attempt(
         &self,
         worker: &mut Worker,
-        whole: Whole,
+        whole: First,
         near: &mut Near<'_>,
     ) -> Result<Answered, Trouble> {
         let Worker {
@@ -143,7 +126,7 @@ impl Exchange<'_> {
         } = worker;
         // A pipe that is empty takes all of it at once; or, if the worker has ended, nothing.
         let first_bytes = whole.head.len();
-        let is_whole = whole.body.is_empty();
+        let is_sent = whole.piece.is_empty();
         if stdin.send(whole.head).await.is_err() {
             return Err(Trouble::NotTaken(link.end_within(CAUSE_MAX).await));
         }
@@ -155,7 +138,7 @@ impl Exchange<'_> {
                 self.timers.slow_program.expired().await;
                 link.fallen().await;
             });
-            let (to, asked) = match is_whole {
+            let (to, asked) = match is_sent {
                 true => (None, Some((&*stdin, first_bytes))),
                 false => (Some(&mut *stdin), None),
             };
@@ -167,7 +150,7 @@ impl Exchange<'_> {
                 fallen: Some(fallen),
             };
             let back = pin!(answering.run(stdout));
-            let there = pin!(self.send_rest(whole.body, to, near.input, &sent_all));
+            let there = pin!(self.send_rest(whole.piece, to, near.input, &sent_all));
             // The request's direction first: when the answer is there at the first look, it must be
             // known already that all of the request was sent.
             match race(there, back).await {
@@ -182,7 +165,7 @@ impl Exchange<'_> {
             }),
             // It has ended, and what it was sent is still in the pipe, to the last byte.
             Err(Trouble::WentDown(Some(how)))
-                if is_whole && stdin.unread_bytes().is_ok_and(|bytes| bytes == first_bytes) =>
+                if is_sent && stdin.unread_bytes().is_ok_and(|bytes| bytes == first_bytes) =>
             {
                 Err(Trouble::NotTaken(Some(how)))
             }

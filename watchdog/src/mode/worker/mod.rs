@@ -31,7 +31,7 @@ pub(crate) use pool::Pool;
 use crate::connection::{Connection, Next, too_many};
 use crate::deadline::Deadline;
 use crate::limits::SLOW_CALL;
-use crate::reply::{self, About, Failure};
+use crate::reply::Failure;
 use crate::request::Request;
 use exchange::{Exchange, Near, Stage};
 use trouble::{Trouble, all_busy, too_large};
@@ -105,19 +105,9 @@ pub(crate) async fn call(connection: &mut Connection, request: &Request, pool: &
         Ok(false) => Next::Linger,
         Err(_) if stage.get() == Stage::Answering => Next::BreakOff,
         Err(trouble) => {
-            let is_requests_fault = trouble.is_requests_fault();
-            match words(connection, trouble, pool, &deadline, stage.get()) {
-                None => Next::BreakOff,
-                Some(failure) if is_requests_fault => {
-                    let about = About {
-                        request: Some(request),
-                        keep: false,
-                    };
-                    let answer = reply::failure(&failure, about);
-                    connection.send_last(answer, false).await
-                }
-                Some(failure) => connection.refuse(request, &failure).await,
-            }
+            let is_lost = trouble.is_requests_fault();
+            let failure = words(connection, trouble, pool, &deadline, stage.get());
+            connection.give_up(request, failure, is_lost).await
         }
     }
 }
