@@ -10,6 +10,10 @@ use std::{
 
 use crate::{Chunk, ChunkMut, Readiness, fd::borrow_socket};
 
+/// What is left free of a buffer, in bytes, so that a copy of what was read fits into another one together
+/// with the framing of a chunk (RFC 9112 §7.1). A larger copy would not go back to the shelf.
+const FRAMING_BYTES: usize = 16;
+
 /// The read end of a pipe.
 #[derive(Debug)]
 pub struct PipeReader {
@@ -34,9 +38,14 @@ impl PipeReader {
     /// What read(2) answered.
     pub async fn recv(&mut self) -> io::Result<Chunk> {
         let mut buffer = ChunkMut::new();
+        buffer.extend_from_slice(&[0; FRAMING_BYTES]);
         loop {
             match self.readiness.try_read(&mut buffer) {
-                Ok(_) => return Ok(buffer.freeze()),
+                Ok(_) => {
+                    let mut chunk = buffer.freeze();
+                    chunk.advance(FRAMING_BYTES);
+                    return Ok(chunk);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.readiness.readable().await?;
                 }
