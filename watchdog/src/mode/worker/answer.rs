@@ -24,6 +24,8 @@ pub(super) struct Answering<'a, F> {
     pub(super) link: &'a Link,
     /// Where the request is to be read from, and its bytes; none for one that is still being written.
     pub(super) asked: Option<(&'a PipeWriter, usize)>,
+    /// All of it has been read.
+    pub(super) has_read_all: bool,
     /// The end of the process, for one whose output others hold open. None once it was seen.
     pub(super) fallen: Option<Pin<&'a mut F>>,
 }
@@ -116,7 +118,7 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
         Ok(Answered {
             keep,
             goes_on: head.keep_alive,
-            has_all: false,
+            has_all: self.has_read_all,
             has_more: !unread.is_empty(),
         })
     }
@@ -141,9 +143,13 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
     }
 
     /// Whether the worker has read nothing of the request.
-    fn is_unread(&self) -> bool {
-        self.asked
-            .is_some_and(|(pipe, asked)| pipe.unread_bytes().is_ok_and(|bytes| bytes == asked))
+    fn is_unread(&mut self) -> bool {
+        let Some((pipe, asked)) = self.asked else {
+            return false;
+        };
+        let left = pipe.unread_bytes();
+        self.has_read_all = matches!(left, Ok(0));
+        left.is_ok_and(|bytes| bytes == asked)
     }
 
     async fn went_down(&self) -> Trouble {

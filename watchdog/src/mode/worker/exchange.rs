@@ -147,6 +147,7 @@ impl Exchange<'_> {
                 client: near.sender,
                 link,
                 asked,
+                has_read_all: false,
                 fallen: Some(fallen),
             };
             let back = pin!(answering.run(stdout));
@@ -160,7 +161,8 @@ impl Exchange<'_> {
         };
         match answered {
             Ok(answered) => Ok(Answered {
-                has_all: sent_all.get() && stdin.unread_bytes().is_ok_and(|bytes| bytes == 0),
+                // Mostly it is known from the beginning of the answer.
+                has_all: sent_all.get() && (answered.has_all || is_drained(stdin)),
                 ..answered
             }),
             // It has ended, and what it was sent is still in the pipe, to the last byte.
@@ -206,4 +208,8 @@ impl Exchange<'_> {
             worker.retire();
         }
     }
+}
+
+fn is_drained(pipe: &PipeWriter) -> bool {
+    matches!(pipe.unread_bytes(), Ok(0))
 }
