@@ -1,10 +1,10 @@
 /* A client that sends one request after the other on one connection, and notes how long each took.
  *
- *   client PORT SECONDS [get]
+ *   client PORT SECONDS POST|GET PAUSE
  *
- * A request is a POST of 16 bytes, or a GET. Prints: requests; answers that were not 200; requests per second; the 1st to
- * 99th percentile in µs, then the 99.9th. Answers must fit into 4 KiB, and have a Content-Length or end
- * with an empty chunk.
+ * A POST has 16 bytes. PAUSE, in µs, lies between an answer and the next request. Prints: requests; answers that
+ * were not 200; requests per second; the 1st to 99th percentile in µs, then the 99.9th. Answers must fit into
+ * 4 KiB, and have a Content-Length or end with an empty chunk.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -54,8 +54,8 @@ static int by_size(const void *a, const void *b) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 3) {
-        fprintf(stderr, "usage: client PORT SECONDS [get]\n");
+    if (argc != 5) {
+        fprintf(stderr, "usage: client PORT SECONDS POST|GET PAUSE\n");
         return 64;
     }
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
@@ -66,19 +66,21 @@ int main(int argc, char **argv) {
         perror("connect");
         return 1;
     }
-    const char *request = argc > 3 ? get : post;
+    const char *request = strcmp(argv[3], "GET") ? post : get;
+    struct timespec pause = {0, atol(argv[4]) * 1000};
     ssize_t length = strlen(request);
-    double first = now_us(), end = first + atof(argv[2]) * 1e6, begin = first;
+    double first = now_us(), end = first + atof(argv[2]) * 1e6;
     long count = 0, bad = 0;
-    for (; begin < end && count < MOST; count++) {
+    while (count < MOST && now_us() < end) {
+        double begin = now_us();
         if (write(connection, request, length) != length) return 1;
         bad += !answer(connection);
-        double now = now_us();
-        times[count] = now - begin;
-        begin = now;
+        times[count++] = now_us() - begin;
+        if (pause.tv_nsec) nanosleep(&pause, NULL);
     }
+    double wall = now_us() - first;
     qsort(times, count, sizeof *times, by_size);
-    printf("%ld %ld %.1f", count, bad, count * 1e6 / (begin - first));
+    printf("%ld %ld %.1f", count, bad, count * 1e6 / wall);
     for (int percent = 1; percent < 100; percent++) printf(" %.2f", times[count * percent / 100]);
     printf(" %.2f\n", times[count * 999 / 1000]);
     return 0;

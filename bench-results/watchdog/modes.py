@@ -9,6 +9,7 @@ from typing import NamedTuple
 import bench
 
 SPAWN, READY, STAYS = "posix_spawn loop", "ready process", "process that stays"
+PAUSE_US = 2000
 PROCESSES = ("fork", "fork, prefork=8", "serializing", "streaming")
 TEMPLATES = bench.ROOT / "stack/templates"
 
@@ -43,8 +44,9 @@ class Server(NamedTuple):
     starts: bool = False
     # Processes that stay behind it belong to it.
     has_workers: bool = False
-    # Further words for the client.
-    how: tuple = ()
+    method: str = "POST"
+    # Between two calls, in µs: a shelf must have the time to be filled.
+    pause_us: int = 0
 
     def kept(self):
         """The processes that stay behind it."""
@@ -96,8 +98,9 @@ def watchdog(stage, name, settings, core):
     )
     bench.wait_for_port(port)
     has_workers = settings.get("mode") == "worker"
-    how = ("get",) if settings.get("mode") == "static" else ()
-    return Server([process.pid], port, name in PROCESSES, has_workers, how)
+    method = "GET" if settings.get("mode") == "static" else "POST"
+    pause_us = PAUSE_US if "prefork" in settings else 0
+    return Server([process.pid], port, name in PROCESSES, has_workers, method, pause_us)
 
 
 def with_server(stage, core):
@@ -113,7 +116,7 @@ def with_server(stage, core):
         config = nginx_config(stage.directory, f"nginx-{number}", body)
         master = stage.run(["nginx", "-c", config], core, port)
         workers = bench.wait_for(lambda master=master: bench.children(master), 1)
-        servers[name] = Server(workers, port, how=("get",) if body.count("root") else ())
+        servers[name] = Server(workers, port, method="GET" if body.count("root") else "POST")
     return servers
 
 
@@ -122,6 +125,10 @@ def nginx_config(directory, name, body):
     config = Path(directory) / f"{name}.conf"
     config.write_text(FUNCTION.format(dir=directory, name=name, body=body))
     return config
+
+
+# Those whose processes stay: their cost is that of passing a call on.
+STAYING = ("worker, C", "worker, Python", "worker, Node", "static", "http", "nginx as a proxy", "nginx with files")
 
 
 def floors(servers):

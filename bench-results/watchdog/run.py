@@ -3,8 +3,10 @@
 
 The floors are `floor.c`: posix_spawn with two pipes and a wait, the same with a process that is started
 already, and a pipe to a process that stays. For http and static mode nginx stands beside: as a
-proxy to the same server, and with the same file. One call after the other (`client.c`), the watchdog
-and its processes on one core, the client on the other; then 64 callers at once on both cores.
+proxy to the same server, and with the same file. Sections: one call after the other (`client.c`), all
+on one core, since a core that sleeps between two calls wakes up late in a virtual machine; 16 callers
+of those whose processes stay, wrk on the other core; 64 callers of those that start a process for each
+call, on both cores.
 
     python3 bench-results/watchdog/run.py [--rounds 5] [--seconds 2]
 """
@@ -24,8 +26,8 @@ import contestants  # noqa: E402
 import modes  # noqa: E402
 
 SERVER_CORE, LOAD_CORE = 0, 1
+FEW, MANY = 16, 64
 PLACES = (1, 10, 25, 50, 75, 90, 95, 99, 99.9)
-CALLERS = 64
 # What a call through the watchdog has in its environment, for the loop as well: exec copies it.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "TMPDIR": "/tmp", "fprocess": "/bin/cat", "suppress_lock": "true",
                "Http_Host": "bench", "Http_Method": "POST", "Http_Path": "/", "Http_ContentLength": "16",
@@ -59,7 +61,7 @@ def with_children_us(pid):
 
 def one_by_one(client, server, options):
     """A function that measures a server once, with one call after the other."""
-    command = ["taskset", "-c", LOAD_CORE, client, server.port, options.seconds, *server.how]
+    command = ["taskset", "-c", SERVER_CORE, client, server.port, options.seconds, server.method, server.pause_us]
 
     def measure():
         before = cpu_us(server)
@@ -81,14 +83,17 @@ def cpu_us(server):
     return (with_children_us(server.pids[0]) if server.starts else own + kept), own
 
 
-def many(server, options):
-    """A function that measures a server once, with many callers at once."""
+def at_once(server, callers, core, options):
+    """A function that measures a server once, with several callers at once on a core."""
+    script = HERE / "post.lua" if server.method == "POST" else None
 
     def measure():
-        result = bench.wrk(f"http://127.0.0.1:{server.port}/", CALLERS, options.seconds, None, HERE / "post.lua")
+        before = cpu_us(server)
+        result = bench.wrk(f"http://127.0.0.1:{server.port}/", callers, options.seconds, core, script)
+        used = [after - was for after, was in zip(cpu_us(server), before)]
         if result["errors"]:
             sys.exit(f"{result['errors']} calls failed; the figures would mean nothing")
-        return result
+        return {"cpu_us": used[0] / result["requests"], "own_cpu_us": used[1] / result["requests"], **result}
 
     return measure
 
@@ -113,14 +118,15 @@ def table(results, floors, idle):
 
 
 def crowd_table(results, base):
-    """Many callers: the figures for people."""
-    lines = ["| | calls/s | ± | × floor | p50 µs | p99 µs | p99/p50 |", "|" + "---|" * 7]
+    """Several callers: the figures for people."""
+    lines = [f"| | calls/s | ± | × {base} | CPU µs/call | ± | p50 µs | p99 µs | p99/p50 |", "|" + "---|" * 9]
+    floor = bench.median(results[base], "per_second")
     for name, rounds in results.items():
-        p50, p99 = bench.median(rounds, "p50_us"), bench.median(rounds, "p99_us")
-        per_second = bench.median(rounds, "per_second")
+        of = lambda key: bench.median(rounds, key)  # noqa: B023, E731
         lines.append(
-            f"| {name} | {per_second:,.0f} | {bench.spread(rounds, 'per_second'):.0%} "
-            f"| {per_second / bench.median(results[base], 'per_second'):.2f} | {p50:,.0f} | {p99:,.0f} | {p99 / p50:.1f} |"
+            f"| {name} | {of('per_second'):,.0f} | {bench.spread(rounds, 'per_second'):.0%} "
+            f"| {of('per_second') / floor:.2f} | {of('cpu_us'):.1f} | {bench.spread(rounds, 'cpu_us'):.0%} "
+            f"| {of('p50_us'):,.0f} | {of('p99_us'):,.0f} | {of('p99_us') / of('p50_us'):.1f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -138,6 +144,9 @@ def main():
     with contestants.stage(binary) as stage:
         programs = modes.compiled(stage.directory, HERE)
         alone(stage, programs, options, run)
+    with contestants.stage(binary) as stage:
+        programs = modes.compiled(stage.directory, HERE)
+        staying(stage, programs, options, run)
     with contestants.stage(binary) as stage:
         programs = modes.compiled(stage.directory, HERE)
         together(stage, programs, options, run)
@@ -160,9 +169,9 @@ def alone(stage, programs, options, run):
     results = bench.interleaved(cases, options.rounds)
     run.add_table(
         "One call after the other: CPU and time of a call",
-        "16 bytes there and back (static: 16 bytes back). CPU is the server's and that of the processes behind it, where "
-        "they do not serve HTTP themselves; nginx's and http mode's is the proxy's alone. The ready process's CPU "
-        "includes its start.",
+        "All on one core. 16 bytes there and back (static: 16 bytes back). CPU is the server's and that of the processes "
+        "behind it, where they do not serve HTTP themselves; nginx's and http mode's is the proxy's alone. Processes that "
+        f"are started before their call have {modes.PAUSE_US} µs between two calls for it; their CPU includes the start.",
         table(results, modes.floors(servers), idle),
     )
     series = {
@@ -173,15 +182,28 @@ def alone(stage, programs, options, run):
     run.add_results("one_by_one", {(name,): rounds for name, rounds in results.items()})
 
 
+def staying(stage, programs, options, run):
+    """A few callers at once, for the modes whose processes stay."""
+    servers = modes.start_all(stage, programs, SERVER_CORE)
+    cases = {name: at_once(servers[name], FEW, LOAD_CORE, options) for name in modes.STAYING if name in servers}
+    results = bench.interleaved(cases, options.rounds)
+    run.add_table(
+        f"{FEW} callers at once, processes that stay",
+        "The server and what is behind it on one core, wrk on the other. One worker each.",
+        crowd_table(results, "nginx as a proxy"),
+    )
+    run.add_results("few", {(name,): rounds for name, rounds in results.items()})
+
+
 def together(stage, programs, options, run):
     """Many callers at once, for the modes that start a process for each call."""
     servers = modes.start_all(stage, programs, None, modes.PROCESSES)
     base = "posix_spawn loop, two threads"
     cases = {base: floor(programs["floor"], "spawn", "/bin/cat", options.calls * 2, 2, None)}
-    cases |= {name: many(server, options) for name, server in servers.items()}
+    cases |= {name: at_once(server, MANY, None, options) for name, server in servers.items()}
     results = bench.interleaved(cases, options.rounds)
     run.add_table(
-        f"{CALLERS} callers at once",
+        f"{MANY} callers at once, a process for each call",
         "Nobody is bound to a core; wrk shares both with the watchdog.",
         crowd_table(results, base),
     )

@@ -195,7 +195,9 @@ impl Deploy {
 
     fn single(&self, name: &str) -> Result<Deployment, Failure> {
         check_name(name)?;
-        if self.image.is_none() && self.fprocess.is_none() {
+        // Files need no program.
+        let is_static = self.env.contains(&("mode".to_owned(), "static".to_owned()));
+        if self.image.is_none() && self.fprocess.is_none() && !is_static {
             return Err(Failure::usage(format!(
                 "{name}: say what runs, with --fprocess COMMAND (local provider) or --image IMAGE"
             )));
