@@ -43,5 +43,5 @@ pub use confine::Confinement;
 pub use driver::Driver;
 pub use gateway::Gateway;
 pub use http::{Connection, Response};
-pub use time::{DEADLINE, eventually, hold_for};
+pub use time::{DEADLINE, SetOnDrop, eventually, hold_for};
 pub use upstream::{Peer, Seen, Upstream};

@@ -1,7 +1,10 @@
 //! Waiting for what must happen, with a deadline that only a fault reaches.
 
 use std::{
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -36,4 +39,14 @@ pub fn hold_for(length: Duration) {
     let (_sender, receiver) = mpsc::channel::<()>();
     // Nobody sends, so this ends by its time limit.
     receiver.recv_timeout(length).unwrap_err();
+}
+
+/// Sets a flag when it is dropped: load that lasts until the flag is set ends also where a test fails.
+#[derive(Debug)]
+pub struct SetOnDrop<'f>(pub &'f AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

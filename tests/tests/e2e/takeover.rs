@@ -11,7 +11,7 @@ use std::{
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
 use tests::{
-    Builder, Connection, Driver, Gateway, Response, Upstream, eventually, hold_for,
+    Builder, Connection, Driver, Gateway, Response, SetOnDrop, Upstream, eventually, hold_for,
     http::request_bytes, under_each_driver,
 };
 
@@ -194,14 +194,6 @@ fn under_load(addresses: &[SocketAddr], during: impl FnOnce(&dyn Fn())) {
         all_have_asked();
         during(&all_have_asked);
     });
-}
-
-struct SetOnDrop<'f>(&'f AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Goal: replacing a gateway loses nothing: connections that are made at this moment, idle ones that

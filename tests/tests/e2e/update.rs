@@ -8,7 +8,8 @@ use std::{
 
 use serde_json::json;
 use tests::{
-    Driver, Gateway, Response, eventually, hold_for, http::request_bytes, under_each_driver,
+    Driver, Gateway, Response, SetOnDrop, eventually, hold_for, http::request_bytes,
+    under_each_driver,
 };
 
 under_each_driver! {
@@ -39,8 +40,9 @@ fn under_load(gateway: &Gateway, function: &str, during: impl FnOnce()) -> Vec<R
                 })
             })
             .collect();
+        let end = SetOnDrop(&stop);
         during();
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         clients
             .into_iter()
             .flat_map(|client| client.join().unwrap())
@@ -137,11 +139,11 @@ fn a_removal_lets_requests_in_flight_end(driver: Driver) {
 }
 
 fn an_update_that_cannot_start_leaves_the_old_one_serving(driver: Driver) {
-    // The new version's watchdog refuses its settings, so no new replica ever becomes ready.
+    // The new version's watchdog cannot go where it is sent, so no new replica ever becomes ready.
     let gateway = Gateway::start(driver);
     gateway.deploy("cat", "cat");
     let broken = json!({
-        "service": "cat", "envProcess": "cat", "envVars": { "exec_timeout": "soon" },
+        "service": "cat", "envProcess": "cat", "envVars": { "working_dir": "/no/such/folder" },
     });
     let answers = under_load(&gateway, "cat", || {
         assert_eq!(
