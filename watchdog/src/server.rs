@@ -12,7 +12,7 @@ use socket2::Socket;
 
 use crate::backend::Backend;
 use crate::calls::Calls;
-use crate::config::{Config, Mode};
+use crate::config::{Config, MetricsPort, Mode};
 use crate::limits::ACCEPT_PAUSE;
 use crate::lock_file::LockFile;
 use crate::mode::static_files;
@@ -37,11 +37,11 @@ pub(crate) fn run(config: Config) -> ExitCode {
     }
 }
 
-fn try_run(config: Config) -> Result<ExitCode, String> {
+fn try_run(mut config: Config) -> Result<ExitCode, String> {
     // First of all, before anything else can get their numbers.
     let socket = listening_socket(&config)?;
     let lifeline = config.lifeline_fd.map(lifeline).transpose()?;
-    let metrics_socket = config.metrics_port.map(metrics_socket).transpose()?;
+    let metrics_socket = metrics_socket(&mut config)?;
     // After the sockets, since low ports are root's, and before all else: the lock file is then the
     // user's to remove, and the driver is one that the user may have. There is one thread yet.
     identity::apply(&config.process)?;
@@ -86,12 +86,29 @@ fn listening_socket(config: &Config) -> Result<Socket, String> {
     })
 }
 
-fn metrics_socket(port: u16) -> Result<Socket, String> {
-    bind(port).map_err(|error| {
-        format!(
+/// None if there are to be no metrics, or if the port that nobody asked for is taken.
+fn metrics_socket(config: &mut Config) -> Result<Option<Socket>, String> {
+    let Some(MetricsPort {
+        number: port,
+        is_default,
+    }) = config.metrics_port
+    else {
+        return Ok(None);
+    };
+    match bind(port) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if is_default => {
+            log::line(&format!(
+                "no metrics: port {port} cannot be listened on: {error}; set `metrics_port` to a free one, or to 0"
+            ));
+            config.metrics_port = None;
+            Ok(None)
+        }
+        // Whoever asks there would read another's numbers.
+        Err(error) => Err(format!(
             "metrics_port: {port} cannot be listened on: {error}; set `metrics_port` to a free one, or to 0 for no metrics"
-        )
-    })
+        )),
+    }
 }
 
 fn bind(port: u16) -> io::Result<Socket> {
@@ -133,7 +150,7 @@ fn log_start(service: &Service, driver: &Driver) {
     };
     let metrics = match config.metrics_port {
         None => String::new(),
-        Some(port) => format!(", metrics on port {port}"),
+        Some(port) => format!(", metrics on port {}", port.number),
     };
     log::line(&format!(
         "ringway watchdog {}: {what} on {place}{to}{metrics}, driver {} ({})",

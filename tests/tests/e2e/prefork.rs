@@ -106,6 +106,7 @@ fn without_a_process_left_callers_are_told(driver: Driver) {
             .env("fprocess", WAITS)
             .env("mode", mode)
             .env("suppress_lock", "true")
+            .env("metrics_port", "0")
             .env("port", address.port().to_string())
             .stderr(File::create(&log).unwrap())
             .stdin(Stdio::null())

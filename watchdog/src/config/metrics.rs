@@ -5,6 +5,14 @@ use super::{ConfigError, RawConfig};
 /// of-watchdog's.
 const PORT_DEFAULT: u16 = 8081;
 
+/// The port of the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MetricsPort {
+    pub(crate) number: u16,
+    /// It was not asked for: where it is taken, there are no metrics.
+    pub(crate) is_default: bool,
+}
+
 /// The port of the metrics; none if they are off.
 ///
 /// Where the function's socket is handed over there is no default: whoever does that may start many
@@ -14,7 +22,7 @@ pub(super) fn port(
     raw: &RawConfig,
     function_port: u16,
     is_handed_over: bool,
-) -> Result<Option<u16>, ConfigError> {
+) -> Result<Option<MetricsPort>, ConfigError> {
     let name = "metrics_port";
     let default = match is_handed_over || function_port == PORT_DEFAULT {
         true => 0,
@@ -34,7 +42,12 @@ pub(super) fn port(
             ),
         });
     }
-    Ok(Some(port).filter(|port| *port > 0))
+    let is_default = raw.get(name).is_none();
+    Ok(Some(MetricsPort {
+        number: port,
+        is_default,
+    })
+    .filter(|port| port.number > 0))
 }
 
 #[cfg(test)]
@@ -43,7 +56,7 @@ mod tests {
 
     fn port(variables: &[(&str, &str)]) -> Result<Option<u16>, String> {
         let config = read(&[&[("fprocess", "cat")], variables].concat());
-        config.map(|config| config.metrics_port)
+        config.map(|config| config.metrics_port.map(|port| port.number))
     }
 
     #[test]

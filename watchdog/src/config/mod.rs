@@ -18,6 +18,7 @@ mod worker;
 pub(crate) use self::process::{NameOrId, ProcessSettings, UserSetting};
 pub(crate) use fork::{Fork, Holding};
 pub(crate) use http::Http;
+pub(crate) use metrics::MetricsPort;
 pub(crate) use static_files::StaticFiles;
 pub(crate) use upstream_url::Place;
 #[cfg(test)]
@@ -55,7 +56,7 @@ pub(crate) struct Config {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) port: u16,
     /// Where the metrics are; none if they are off.
-    pub(crate) metrics_port: Option<u16>,
+    pub(crate) metrics_port: Option<MetricsPort>,
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) write_timeout: Option<Duration>,
     pub(crate) exec_timeout: Option<Duration>,

@@ -20,6 +20,7 @@ under_each_driver! {
     a_watchdog_whose_workers_die_is_not_ready_and_says_why
     a_worker_that_takes_too_long_is_killed
     waiting_ends_with_the_time_limit
+    two_share_a_machine
     the_end_closes_the_input_of_each_worker
     workers_that_will_not_end_are_killed
     what_a_worker_says_on_standard_error_is_logged_line_by_line
@@ -146,7 +147,7 @@ fn a_worker_that_takes_too_long_is_killed(driver: Driver) {
     let watchdog = Watchdog::start(driver, &[]);
     let before = watchdog.connect().get("/pid").text();
     let mut client = watchdog.connect();
-    let answer = client.request("GET", "/never", "X-Timeout: 100ms\r\n", b"");
+    let answer = client.request("GET", "/never", "X-Timeout: 1s\r\n", b"");
     let said = answer.text();
     assert_eq!(answer.status(), 504, "{said}");
     assert!(
@@ -160,6 +161,14 @@ fn a_worker_that_takes_too_long_is_killed(driver: Driver) {
     let after = client.get("/pid");
     assert_eq!(after.status(), 200);
     assert_ne!(after.text(), before);
+}
+
+/// The port of the metrics is the same for all if nobody says another.
+fn two_share_a_machine(driver: Driver) {
+    let both = [Watchdog::start(driver, &[]), Watchdog::start(driver, &[])];
+    for watchdog in &both {
+        assert_eq!(watchdog.connect().get("/pid").status(), 200);
+    }
 }
 
 fn waiting_ends_with_the_time_limit(driver: Driver) {
