@@ -4,21 +4,26 @@
 //
 // One request at a time comes on standard input and is answered on standard output, both in the
 // form of HTTP/1.1. The handler gets { method, path, query, headers, body } and returns, or promises,
-// { status, headers, body } or the body alone: a string, a Buffer, nothing, or anything else, which
-// is sent as JSON. What it throws is told to the client with status 500 and to the log; the worker
-// goes on. What it prints goes to the log.
+// { status, headers, body } (some of these and nothing else) or the body alone: a string, a Buffer,
+// nothing, or anything else, which is sent as JSON. What it throws is told to the client with status
+// 500 and to the log; the worker goes on. What it prints goes to the log.
 'use strict';
 
 const fs = require('node:fs');
-// The protocol keeps standard output for itself, and as a file: a stream would make it non-blocking.
-Object.defineProperty(process, 'stdout', { get: () => process.stderr });
+// The protocol keeps both pipes for itself, as files: nothing else happens between two requests. What
+// they were called is /dev/null and the log now, also for programs that the handler starts; a
+// file that is opened gets the lowest free number.
+const [source, sink] = [fs.openSync('/proc/self/fd/0', 'r'), fs.openSync('/proc/self/fd/1', 'w')];
+fs.closeSync(0);
+fs.openSync('/dev/null', 'r');
+fs.closeSync(1);
+fs.openSync('/proc/self/fd/2', 'w');
 
-// Pipes are read and written as files: nothing else happens between two requests.
 const chunk = Buffer.allocUnsafe(64 * 1024);
 let unread = Buffer.alloc(0);
 
 function readMore() {
-  const count = fs.readSync(0, chunk, 0, chunk.length, null);
+  const count = fs.readSync(source, chunk, 0, chunk.length, null);
   if (count > 0) unread = Buffer.concat([unread, chunk.subarray(0, count)]);
   return count > 0;
 }
@@ -43,7 +48,7 @@ function readRequest() {
   unread = unread.subarray(pieces[0].length);
   while (missing > 0) {
     const piece = Buffer.allocUnsafe(missing);
-    const count = fs.readSync(0, piece, 0, missing, null);
+    const count = fs.readSync(source, piece, 0, missing, null);
     if (count === 0) return null;
     pieces.push(piece.subarray(0, count));
     missing -= count;
@@ -53,10 +58,16 @@ function readRequest() {
   return { method, path, query, headers, body: Buffer.concat(pieces) };
 }
 
+// Whether it is more than a body.
+function isAnswer(given) {
+  const keys = given && typeof given === 'object' ? Object.keys(given) : [];
+  return keys.length > 0 && keys.every((key) => ['status', 'headers', 'body'].includes(key));
+}
+
 function encode(request, answer) {
-  const isFull = answer && typeof answer === 'object' && ('status' in answer || 'body' in answer);
-  const { status = 200, headers = {}, body: given = '' } = isFull ? answer : { body: answer ?? '' };
-  let [body, type] = [given, 'application/octet-stream'];
+  const { status = 200, headers = {}, body: given } = isAnswer(answer) ? answer : { body: answer };
+  if (!(status >= 200 && status <= 599)) throw new Error(`${status} is no status from 200 to 599`);
+  let [body, type] = [given ?? '', 'application/octet-stream'];
   if (typeof body === 'string') type = 'text/plain; charset=utf-8';
   else if (!(body instanceof Uint8Array)) [body, type] = [JSON.stringify(body), 'application/json'];
   body = Buffer.from(body);
@@ -65,7 +76,7 @@ function encode(request, answer) {
   for (const [name, value] of Object.entries(headers)) {
     for (const one of [value].flat()) lines.push(`${name}: ${one}`);
   }
-  if (lines.some((line) => /[\r\n]/.test(line))) throw new Error('a header has a line break in it');
+  if (lines.some((line) => /[^\t -~\x80-\xff]/.test(line))) throw new Error('a header has a character that none can have');
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   const hasBody = request.method !== 'HEAD' && status !== 204 && status !== 304;
   return hasBody ? Buffer.concat([head, body]) : head;
@@ -81,7 +92,7 @@ async function main() {
       console.error(error);
       out = encode(request, { status: 500, body: `${error}\n` });
     }
-    for (let sent = 0; sent < out.length; ) sent += fs.writeSync(1, out, sent);
+    for (let sent = 0; sent < out.length; ) sent += fs.writeSync(sink, out, sent);
   }
   process.exit(0);
 }
