@@ -8,7 +8,6 @@
 // nothing, or anything else, which is sent as JSON. What it throws is told to the client with status
 // 500 and to the log; the worker goes on. What it prints goes to the log.
 'use strict';
-
 const fs = require('node:fs');
 // The protocol keeps both pipes for itself, as files: nothing else happens between two requests. What
 // they were called is /dev/null and the log now, also for programs that the handler starts; a
@@ -18,7 +17,6 @@ fs.closeSync(0);
 fs.openSync('/dev/null', 'r');
 fs.closeSync(1);
 fs.openSync('/proc/self/fd/2', 'w');
-
 const chunk = Buffer.allocUnsafe(64 * 1024);
 let unread = Buffer.alloc(0);
 
