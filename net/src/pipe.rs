@@ -4,6 +4,7 @@
 //! most of a child's output is there by the time it is asked for.
 
 use std::{
+    cell::Cell,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
@@ -79,6 +80,7 @@ impl AsFd for PipeReader {
 #[derive(Debug)]
 pub struct PipeWriter {
     readiness: Readiness,
+    written: Cell<u64>,
 }
 
 impl PipeWriter {
@@ -89,6 +91,7 @@ impl PipeWriter {
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         Ok(Self {
             readiness: Readiness::new(fd)?,
+            written: Cell::new(0),
         })
     }
 
@@ -96,10 +99,13 @@ impl PipeWriter {
     ///
     /// # Errors
     /// What write(2) answered; `BrokenPipe` when the reader closed its end.
-    pub async fn send(&mut self, mut chunk: Chunk) -> io::Result<()> {
+    pub async fn send(&self, mut chunk: Chunk) -> io::Result<()> {
         while !chunk.is_empty() {
             match self.readiness.try_write(&chunk) {
-                Ok(count) => chunk.advance(count),
+                Ok(count) => {
+                    chunk.advance(count);
+                    self.written.set(self.written.get() + count as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.readiness.writable().await?;
                 }
@@ -108,6 +114,11 @@ impl PipeWriter {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes were written so far.
+    pub fn written_bytes(&self) -> u64 {
+        self.written.get()
     }
 
     /// How many bytes were written and not read yet; that can be asked after the reader has gone.

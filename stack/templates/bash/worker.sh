@@ -13,9 +13,15 @@ set -u
 export LC_ALL=C
 
 own=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Each request has a folder of its own in that of its worker: what one leaves running writes to nobody
+# else's. A worker that was killed could not clear up, so the next one does.
+root=${TMPDIR:-/tmp}/ringway-worker.$$
+for old in "${root%.*}".*; do kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"; done
+rm -rf "$root"
+mkdir -m 700 "$root" || exit
+trap 'rm -rf "$root"' EXIT
 declare -A headers
+count=0
 
 status() { printf '%s' "$1" >"$work/status"; }
 header() {
@@ -41,18 +47,22 @@ read_request() {
     name=${name,,}
     headers[$name]=${headers[$name]:+${headers[$name]}, }$value
   done
-  length=${headers[content-length]}
+  length=${headers[content-length]:-0}
+  work=$root/$((++count))
+  mkdir "$work"
   # `read` takes no byte more than it needs from a pipe, so that the body is there for `head`.
   : >"$work/body"
   ((length == 0)) || head -c "$length" >"$work/body"
+  # Of a request that is not whole nothing is done.
+  [[ $(wc -c <"$work/body") == "$length" ]]
 }
 
 answer() {
   local code=200 size
   : >"$work/headers"
-  rm -f "$work/status"
   if ! (handle) <"$work/body" >"$work/out"; then code=500; fi
   [[ -f $work/status ]] && code=$(<"$work/status")
+  [[ $code =~ ^[2-5][0-9][0-9]$ ]] || { echo "\`$code\` is no status from 200 to 599" >&2 && code=500; }
   size=$(wc -c <"$work/out")
   grep -qi '^content-type:' "$work/headers" || header 'Content-Type: text/plain; charset=utf-8'
   {
@@ -62,6 +72,7 @@ answer() {
     [[ $method == HEAD || $code == 204 || $code == 304 ]] || cat "$work/out"
   } >"$work/answer"
   cat "$work/answer"
+  rm -rf "$work"
 }
 
 while read_request; do answer; done

@@ -22,24 +22,20 @@ os.dup2(2, 1)
 
 class Request:
     """What was asked. The names of headers are in lower case."""
-
     def __init__(self, method: str, target: str, headers: dict, body: bytes):
         self.method, self.headers, self.body = method, headers, body
         self.path, _, self.query = target.partition("?")
 
     @property
     def text(self) -> str:
-        """The body as text."""
         return self.body.decode()
 
     def json(self):
-        """The body as what its JSON says."""
         return json.loads(self.body)
 
 
 class Response:
     """What is answered."""
-
     def __init__(self, body=b"", status: int = 200, headers: dict | None = None):
         self.body, self.status, self.headers = body, status, dict(headers or {})
 
@@ -50,7 +46,9 @@ def read_request() -> Request | None:
     if len(line) != 3:
         return None
     headers: dict[str, str] = {}
-    for raw in iter(source.readline, b"\r\n"):
+    while (raw := source.readline()) != b"\r\n":
+        if not raw:
+            return None
         name, _, value = raw.decode("iso-8859-1").partition(":")
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -62,10 +60,10 @@ def read_request() -> Request | None:
 def encode(request: Request, answer) -> bytes:
     """The answer as it goes out."""
     response = answer if isinstance(answer, Response) else Response(answer)
-    body, kind = response.body, "application/octet-stream"
-    if body is None:
-        body = b""
-    elif isinstance(body, str):
+    if response.status not in range(200, 600):
+        raise ValueError(f"{response.status} is no status from 200 to 599")
+    body, kind = b"" if response.body is None else response.body, "application/octet-stream"
+    if isinstance(body, str):
         body, kind = body.encode(), "text/plain; charset=utf-8"
     elif not isinstance(body, (bytes, bytearray)):
         body, kind = json.dumps(body).encode(), "application/json"
@@ -73,8 +71,7 @@ def encode(request: Request, answer) -> bytes:
         response.headers["Content-Type"] = kind
     lines = [f"HTTP/1.1 {response.status} -", f"Content-Length: {len(body)}"]
     for name, value in response.headers.items():
-        values = value if isinstance(value, list) else [value]
-        lines += [f"{name}: {one}" for one in values]
+        lines += [f"{name}: {one}" for one in (value if isinstance(value, list) else [value])]
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a header has a line break in it")
     head = "\r\n".join(lines) + "\r\n\r\n"

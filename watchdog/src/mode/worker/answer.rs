@@ -1,5 +1,6 @@
 //! A worker's answer: its head judged and written anew, its body passed on, its end found.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -22,9 +23,11 @@ pub(super) struct Answering<'a, F> {
     pub(super) exchange: &'a Exchange<'a>,
     pub(super) client: &'a mut Sender,
     pub(super) link: &'a Link,
-    /// Where the request is to be read from, and its bytes; none for one that is still being written.
-    pub(super) asked: Option<(&'a PipeWriter, usize)>,
-    /// All of it has been read.
+    /// Where the request is read from, and what had been written there before it.
+    pub(super) asked: (&'a PipeWriter, u64),
+    /// All of the request has been written.
+    pub(super) sent_all: &'a Cell<bool>,
+    /// All of it had been read when the answer began.
     pub(super) has_read_all: bool,
     /// The end of the process, for one whose output others hold open. None once it was seen.
     pub(super) fallen: Option<Pin<&'a mut F>>,
@@ -144,12 +147,9 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
 
     /// Whether the worker has read nothing of the request.
     fn is_unread(&mut self) -> bool {
-        let Some((pipe, asked)) = self.asked else {
-            return false;
-        };
-        let left = pipe.unread_bytes();
-        self.has_read_all = matches!(left, Ok(0));
-        left.is_ok_and(|bytes| bytes == asked)
+        let (pipe, before) = self.asked;
+        self.has_read_all = self.sent_all.get() && matches!(pipe.unread_bytes(), Ok(0));
+        has_read_nothing(pipe, before)
     }
 
     async fn went_down(&self) -> Trouble {
@@ -163,6 +163,12 @@ impl<F: Future<Output = ()>> Answering<'_, F> {
         let sent = self.client.send(chunk).await;
         sent.map_err(|_gone| Trouble::ClientGone)
     }
+}
+
+/// Whether all that was written to the pipe since `before` bytes had been is still in it.
+pub(super) fn has_read_nothing(pipe: &PipeWriter, before: u64) -> bool {
+    pipe.unread_bytes()
+        .is_ok_and(|bytes| bytes as u64 == pipe.written_bytes() - before)
 }
 
 fn bad(what: impl ToString) -> Trouble {

@@ -14,7 +14,7 @@ use conduit::Pump;
 use net::{Chunk, ChunkMut, Either, PipeWriter, Sender, race};
 use wire::encode;
 
-use super::answer::{Answered, Answering, CAUSE_MAX};
+use super::answer::{Answered, Answering, CAUSE_MAX, has_read_nothing};
 use super::link::Worker;
 use super::pool::Pool;
 use super::trouble::Trouble;
@@ -125,8 +125,7 @@ impl Exchange<'_> {
             ..
         } = worker;
         // A pipe that is empty takes all of it at once; or, if the worker has ended, nothing.
-        let first_bytes = whole.head.len();
-        let is_sent = whole.piece.is_empty();
+        let before = stdin.written_bytes();
         if stdin.send(whole.head).await.is_err() {
             return Err(Trouble::NotTaken(link.end_within(CAUSE_MAX).await));
         }
@@ -138,20 +137,17 @@ impl Exchange<'_> {
                 self.timers.slow_program.expired().await;
                 link.fallen().await;
             });
-            let (to, asked) = match is_sent {
-                true => (None, Some((&*stdin, first_bytes))),
-                false => (Some(&mut *stdin), None),
-            };
             let mut answering = Answering {
                 exchange: self,
                 client: near.sender,
                 link,
-                asked,
+                asked: (stdin, before),
+                sent_all: &sent_all,
                 has_read_all: false,
                 fallen: Some(fallen),
             };
             let back = pin!(answering.run(stdout));
-            let there = pin!(self.send_rest(whole.piece, to, near.input, &sent_all));
+            let there = pin!(self.send_rest(whole.piece, stdin, near.input, &sent_all));
             // The request's direction first: when the answer is there at the first look, it must be
             // known already that all of the request was sent.
             match race(there, back).await {
@@ -166,9 +162,7 @@ impl Exchange<'_> {
                 ..answered
             }),
             // It has ended, and what it was sent is still in the pipe, to the last byte.
-            Err(Trouble::WentDown(Some(how)))
-                if is_sent && stdin.unread_bytes().is_ok_and(|bytes| bytes == first_bytes) =>
-            {
+            Err(Trouble::WentDown(Some(how))) if has_read_nothing(stdin, before) => {
                 Err(Trouble::NotTaken(Some(how)))
             }
             Err(trouble) => Err(trouble),
@@ -180,15 +174,19 @@ impl Exchange<'_> {
     async fn send_rest(
         &self,
         body: Chunk,
-        to: Option<&mut PipeWriter>,
+        to: &PipeWriter,
         input: &Input,
         sent_all: &Cell<bool>,
     ) -> Trouble {
-        if let Some(to) = to
-            && to.send(body).await.is_err()
-        {
-            // The worker wants no more. Perhaps it says why, or ends: the other direction sees it.
-            return pending().await;
+        if !body.is_empty() {
+            let sending = pin!(to.send(body));
+            let gone = pin!(input.gone(&self.timers.slow_client));
+            match race(sending, gone).await {
+                Either::First(Ok(())) => {}
+                // The worker wants no more. Perhaps it says why, or ends: the other direction sees it.
+                Either::First(Err(_)) => return pending().await,
+                Either::Second(()) => return Trouble::ClientGone,
+            }
         }
         sent_all.set(true);
         input.gone(&self.timers.slow_client).await;

@@ -39,7 +39,7 @@ use trouble::{Trouble, all_busy, too_large};
 /// The head of a request as a worker gets it, still without its length and its end.
 pub(crate) fn head(head: &RequestHead<'_>) -> ChunkMut {
     let mut out = ChunkMut::new();
-    encode::request_line(&mut out, head.method, &[head.target]);
+    encode::request_line(&mut out, head.method, &head.origin_form());
     if head.version == Version::Http10 && head.headers.get("host").is_none() {
         encode::header(&mut out, "Host", head.host.unwrap_or(b"localhost"));
     }
@@ -161,6 +161,10 @@ mod tests {
             (
                 "GET / HTTP/1.0\r\n\r\n",
                 "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n",
+            ),
+            (
+                "GET http://x?b=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+                "GET /?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
             ),
         ] {
             let Ok(Parsed::Complete { head: parsed, .. }) =
