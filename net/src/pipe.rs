@@ -73,12 +73,17 @@ impl PipeReader {
         }
     }
 
-    /// How many bytes are there now.
-    ///
-    /// # Errors
-    /// What ioctl(2) answered.
-    pub fn waiting_bytes(&self) -> io::Result<usize> {
-        self.readiness.waiting_bytes()
+    /// Hands over what is there at this moment, without waiting. What is written meanwhile is left,
+    /// so this ends even if somebody writes for ever.
+    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) {
+        let mut left = self.readiness.waiting_bytes().unwrap_or(0);
+        while left > 0
+            && let Ok(Some(bytes)) = self.try_recv()
+            && !bytes.is_empty()
+        {
+            left = left.saturating_sub(bytes.len());
+            take(&bytes);
+        }
     }
 }
 

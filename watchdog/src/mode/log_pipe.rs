@@ -3,11 +3,23 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::time::Duration;
 
 use net::PipeReader;
 use process::Stdio;
 
 use crate::log::{Lines, Stream};
+
+/// Bytes read at once that only somebody writes who writes much.
+const MUCH: usize = 4096;
+
+/// A pause after so many bytes were logged. They may be thousands of lines, which take longer to write
+/// than to read: who writes them without end must leave time for the calls of others.
+pub(crate) async fn rest_after(bytes: usize) {
+    if bytes >= MUCH {
+        net::sleep(Duration::from_millis(1)).await;
+    }
+}
 
 /// The watchdog's end of it.
 #[derive(Debug)]
@@ -33,17 +45,15 @@ impl LogPipe {
             && !bytes.is_empty()
         {
             self.lines.push(&bytes);
+            rest_after(bytes.len()).await;
         }
         pending().await
     }
 
-    /// Logs what an ended process has left in the pipe; others that hold it are not waited for.
+    /// Logs what an ended process has left in the pipe; others that hold it are not waited for, nor
+    /// is it read on for as long as they write.
     pub(crate) fn log_last(&mut self) {
-        while let Ok(Some(bytes)) = self.pipe.try_recv()
-            && !bytes.is_empty()
-        {
-            self.lines.push(&bytes);
-        }
+        self.pipe.drain(|bytes| self.lines.push(bytes));
         self.lines.finish();
     }
 }
