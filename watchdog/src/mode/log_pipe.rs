@@ -3,21 +3,19 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::PipeReader;
 use process::Stdio;
 
 use crate::log::{Lines, Stream};
 
-/// Bytes read at once that only somebody writes who writes much.
-const MUCH: usize = 4096;
-
-/// A pause after so many bytes were logged. They may be thousands of lines, which take longer to write
-/// than to read: who writes them without end must leave time for the calls of others.
-pub(crate) async fn rest_after(bytes: usize) {
-    if bytes >= MUCH {
-        net::sleep(Duration::from_millis(1)).await;
+/// A pause after logging since `began`, if that took long: what is read at once may be thousands of
+/// lines. Who writes them without end must leave time for the calls of others.
+pub(crate) async fn rest_after(began: Instant) {
+    const LONG: Duration = Duration::from_millis(1);
+    if began.elapsed() >= LONG {
+        net::sleep(LONG).await;
     }
 }
 
@@ -44,8 +42,9 @@ impl LogPipe {
         while let Ok(bytes) = self.pipe.recv().await
             && !bytes.is_empty()
         {
+            let began = Instant::now();
             self.lines.push(&bytes);
-            rest_after(bytes.len()).await;
+            rest_after(began).await;
         }
         pending().await
     }

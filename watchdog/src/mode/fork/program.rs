@@ -92,8 +92,9 @@ impl Program {
                 while let Ok(bytes) = pipe.recv().await
                     && !bytes.is_empty()
                 {
+                    let began = std::time::Instant::now();
                     lines.push(&bytes);
-                    rest_after(bytes.len()).await;
+                    rest_after(began).await;
                 }
             }
             pending::<()>().await;
