@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use crate::{Chunk, ChunkMut, Readiness, fd::borrow_socket};
+use crate::{Chunk, ChunkMut, Pace, Readiness, fd::borrow_socket};
 
 /// What is left free of a buffer, in bytes, so that a copy of what was read fits into another one together
 /// with the framing of a chunk (RFC 9112 §7.1). A larger copy would not go back to the shelf.
@@ -19,6 +19,8 @@ const FRAMING_BYTES: usize = 16;
 #[derive(Debug)]
 pub struct PipeReader {
     readiness: Readiness,
+    /// A process may write faster than what it writes is passed on.
+    pace: Pace,
 }
 
 impl PipeReader {
@@ -29,15 +31,18 @@ impl PipeReader {
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
         Ok(Self {
             readiness: Readiness::new(fd)?,
+            pace: Pace::default(),
         })
     }
 
     /// Waits for the next bytes; an empty chunk says that every write end is closed.
-    /// Nothing is lost when the future is dropped.
+    /// Nothing is lost when the future is dropped. However fast the bytes come, others have their
+    /// turn now and then.
     ///
     /// # Errors
     /// What read(2) answered.
     pub async fn recv(&mut self) -> io::Result<Chunk> {
+        self.pace.turn().await;
         let mut buffer = ChunkMut::new();
         buffer.extend_from_slice(&[0; FRAMING_BYTES]);
         loop {
@@ -66,6 +71,19 @@ impl PipeReader {
             Ok(_) => Ok(Some(buffer.freeze())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Hands over what is there at this moment, without waiting. What is written meanwhile is left,
+    /// so this ends even if somebody writes for ever.
+    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) {
+        let mut left = self.readiness.waiting_bytes().unwrap_or(0);
+        while left > 0
+            && let Ok(Some(bytes)) = self.try_recv()
+            && !bytes.is_empty()
+        {
+            left = left.saturating_sub(bytes.len());
+            take(&bytes);
         }
     }
 }

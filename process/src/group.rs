@@ -103,8 +103,9 @@ pub fn kill_family(child: i32) -> io::Result<usize> {
         return Ok(0);
     }
     // Descendants first, while the tree still shows whose they are.
-    let below = kill_descendants(child)?;
-    Ok(below + kill_all(|| tree::family(child))?)
+    let below = kill_descendants(child);
+    let family = kill_all(|| tree::family(child));
+    Ok(below? + family?)
 }
 
 /// Ends every process that `is_meant` says is meant by SIGKILL, and returns how many were ended.
@@ -123,21 +124,33 @@ fn all() -> impl Iterator<Item = Seen> {
     processes().filter_map(|pid| Some((pid, stat(pid)?)))
 }
 
-/// Ends those that `find` finds, and again until it finds nobody new.
+/// Ends those that `find` finds, and again until it finds nobody new. One that cannot be ended, as
+/// that of another user, does not save the others; the first such error is returned at the end.
 fn kill_all(find: impl Fn() -> Vec<Seen>) -> io::Result<usize> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let mut ended = HashSet::new();
+    let mut refused = HashSet::new();
+    let mut failure = None;
     for _ in 0..ROUNDS_MAX {
         let before = ended.len();
         for (pid, stat) in find() {
             // An ended process needs no signal, but its children count, so it is dropped only here.
-            if pid != own && !stat.is_dead() && !ended.contains(&(pid, stat.started)) {
-                kill_one(pid, stat.started)?;
-                ended.insert((pid, stat.started));
+            let one = (pid, stat.started);
+            if pid == own || stat.is_dead() || ended.contains(&one) || refused.contains(&one) {
+                continue;
+            }
+            match kill_one(pid, stat.started) {
+                Ok(()) => {
+                    ended.insert(one);
+                }
+                Err(error) => {
+                    refused.insert(one);
+                    failure.get_or_insert(error);
+                }
             }
         }
         if ended.len() == before {
-            return Ok(ended.len());
+            return failure.map_or(Ok(ended.len()), Err);
         }
     }
     Err(io::Error::new(

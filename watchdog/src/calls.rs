@@ -256,11 +256,21 @@ pub(crate) fn end(child: &process::Child) {
     // All of its group stand still first, or a shell whose `cat` is killed would take the end of
     // its input for the whole of it and go on with its next command. This runs on the only thread
     // while all other calls wait, so nothing here walks over every process of the machine.
-    let ended = child
-        .kill_group(Signal::STOP)
-        .and_then(|()| process::kill_family(child.pid()))
-        .and_then(|_| child.kill_group(Signal::KILL));
-    if let Err(error) = ended {
+    let stopped = child.kill_group(Signal::STOP);
+    let family = process::kill_family(child.pid());
+    // Whatever failed: what stands still must not stay.
+    let killed = child.kill_group(Signal::KILL);
+    report(stopped.and(family).and(killed));
+}
+
+/// Ends what an ended process has left of its process group, before it is reaped. Members that
+/// must not be signalled, as those of another user, are no reason to fail the call.
+pub(crate) fn end_group(child: &process::Child) {
+    report(child.kill_group(Signal::KILL));
+}
+
+fn report(result: std::io::Result<()>) {
+    if let Err(error) = result {
         log::line(&format!(
             "not every process of a call could be ended: {error}"
         ));

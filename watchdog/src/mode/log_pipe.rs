@@ -3,11 +3,21 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
+use std::time::{Duration, Instant};
 
 use net::PipeReader;
 use process::Stdio;
 
 use crate::log::{Lines, Stream};
+
+/// A pause after logging since `began`, if that took long: what is read at once may be thousands of
+/// lines. Who writes them without end must leave time for the calls of others.
+pub(crate) async fn rest_after(began: Instant) {
+    const LONG: Duration = Duration::from_millis(1);
+    if began.elapsed() >= LONG {
+        net::sleep(LONG).await;
+    }
+}
 
 /// The watchdog's end of it.
 #[derive(Debug)]
@@ -32,18 +42,17 @@ impl LogPipe {
         while let Ok(bytes) = self.pipe.recv().await
             && !bytes.is_empty()
         {
+            let began = Instant::now();
             self.lines.push(&bytes);
+            rest_after(began).await;
         }
         pending().await
     }
 
-    /// Logs what an ended process has left in the pipe; others that hold it are not waited for.
+    /// Logs what an ended process has left in the pipe; others that hold it are not waited for, nor
+    /// is it read on for as long as they write.
     pub(crate) fn log_last(&mut self) {
-        while let Ok(Some(bytes)) = self.pipe.try_recv()
-            && !bytes.is_empty()
-        {
-            self.lines.push(&bytes);
-        }
+        self.pipe.drain(|bytes| self.lines.push(bytes));
         self.lines.finish();
     }
 }

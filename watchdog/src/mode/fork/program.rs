@@ -4,7 +4,7 @@ use std::future::{Future, pending};
 use std::pin::pin;
 
 use net::{Either, PipeReader, Sender, Timer, race, sleep};
-use process::{Child, Exit, Signal};
+use process::{Child, Exit};
 
 use super::client::enlarge;
 use super::output::Output;
@@ -13,6 +13,7 @@ use super::stop::Stop;
 use crate::calls;
 use crate::limits::{KILL_WAIT_MAX, OUTPUT_AFTER_END_MAX, PIPE_BYTES, SILENCE_AFTER_END};
 use crate::log::{self, Lines};
+use crate::mode::log_pipe::rest_after;
 
 /// A program that was started for a call.
 #[derive(Debug)]
@@ -91,7 +92,9 @@ impl Program {
                 while let Ok(bytes) = pipe.recv().await
                     && !bytes.is_empty()
                 {
+                    let began = std::time::Instant::now();
                     lines.push(&bytes);
+                    rest_after(began).await;
                 }
             }
             pending::<()>().await;
@@ -104,9 +107,9 @@ impl Program {
 
     /// Reaps the ended program, and ends what it has left of its process group.
     pub(crate) fn finish(&mut self) -> Result<Exit, Stop> {
-        self.log_last_errors();
         // Before it is reaped: until then the number of its group is sure to be its own.
-        self.child.kill_group(Signal::KILL).map_err(Stop::System)?;
+        calls::end_group(&self.child);
+        self.log_last_errors();
         match self.child.try_wait() {
             Ok(Some(exit)) => Ok(exit),
             Ok(None) => Err(Stop::System(std::io::Error::other(
@@ -128,14 +131,10 @@ impl Program {
     }
 
     /// All that the program itself wrote is in the pipe by now; others that hold the pipe are not
-    /// waited for.
+    /// waited for, nor is it read on for as long as they write.
     fn log_last_errors(&mut self) {
         if let Some((pipe, lines)) = &mut self.errors {
-            while let Ok(Some(bytes)) = pipe.try_recv()
-                && !bytes.is_empty()
-            {
-                lines.push(&bytes);
-            }
+            pipe.drain(|bytes| lines.push(bytes));
             lines.finish();
         }
     }
@@ -183,22 +182,21 @@ async fn read_after_end(
     output: &mut Output<'_>,
     sender: &mut Sender,
 ) -> Result<(), Stop> {
-    let reading = async {
-        while let Some(Ok(bytes)) = within(SILENCE_AFTER_END, pipe.recv()).await
-            && !bytes.is_empty()
-        {
-            output.take(&bytes, sender).await?;
+    let mut over = pin!(sleep(OUTPUT_AFTER_END_MAX));
+    loop {
+        // Only reading is cut short. A send that was cut short would leave half a chunk behind.
+        // The longer limit is looked at first: where much is written, there is always more to read.
+        let reading = race(pipe.recv(), sleep(SILENCE_AFTER_END));
+        match race(over.as_mut(), reading).await {
+            Either::Second(Either::First(Ok(bytes))) if !bytes.is_empty() => {
+                output.take(&bytes, sender).await?;
+            }
+            Either::Second(_) => return Ok(()),
+            Either::First(()) => break,
         }
-        Ok(())
-    };
-    within(OUTPUT_AFTER_END_MAX, reading)
-        .await
-        .unwrap_or(Ok(()))
-}
-
-async fn within<F: Future>(limit: std::time::Duration, future: F) -> Option<F::Output> {
-    match race(future, sleep(limit)).await {
-        Either::First(output) => Some(output),
-        Either::Second(()) => None,
+    }
+    match pipe.try_recv() {
+        Ok(Some(bytes)) if !bytes.is_empty() => Err(Stop::StillWriting),
+        _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::input::InputError;
+use crate::limits::OUTPUT_AFTER_END_MAX;
 use crate::reply::Failure;
 
 /// Why a call ends early.
@@ -20,6 +21,8 @@ pub(crate) enum Stop {
     BadInput(InputError),
     /// The program wrote more than may be held back, in bytes.
     OutputTooLarge(usize),
+    /// The program has ended, but what it started has not stopped writing in time.
+    StillWriting,
     /// The watchdog's own pipes or descriptors failed.
     System(io::Error),
 }
@@ -40,6 +43,13 @@ impl Stop {
                 "output-too-large",
                 format!(
                     "the function wrote more than output_bytes_max ({bytes_max} bytes) and was killed; raise it, or use mode=streaming, which has no limit"
+                ),
+            )),
+            Self::StillWriting => Some(Failure::new(
+                500,
+                "output-unfinished",
+                format!(
+                    "the function ended, but what it started was still writing {OUTPUT_AFTER_END_MAX:?} later and was killed; let the function wait for it"
                 ),
             )),
             Self::System(error) => Some(Failure::new(

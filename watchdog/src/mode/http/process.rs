@@ -56,13 +56,10 @@ impl Process {
 
     /// Reaps the ended process, ends what it has left of its process group, and says how it ended.
     pub(super) fn finish(&mut self) -> String {
-        self.output.log_last();
         // Before it is reaped: until then the number of its group is sure to be its own.
-        let exit = self
-            .child
-            .kill_group(Signal::KILL)
-            .and_then(|()| self.child.try_wait());
-        match exit {
+        calls::end_group(&self.child);
+        self.output.log_last();
+        match self.child.try_wait() {
             Ok(Some(exit)) => format!("the function went down ({exit})"),
             Ok(None) => "the function went down without a status".to_owned(),
             Err(error) => format!("the function went down (its status cannot be had: {error})"),

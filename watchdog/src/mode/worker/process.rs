@@ -71,13 +71,10 @@ impl Process {
 
     /// Reaps the ended process, ends what it has left of its process group, and says how it ended.
     pub(super) fn finish(&mut self) -> Rc<str> {
-        self.errors.log_last();
         // Before it is reaped: until then the number of its group is sure to be its own.
-        let exit = self
-            .child
-            .kill_group(Signal::KILL)
-            .and_then(|()| self.child.try_wait());
-        match exit {
+        calls::end_group(&self.child);
+        self.errors.log_last();
+        match self.child.try_wait() {
             Ok(Some(exit)) => exit.to_string().into(),
             Ok(None) => "without a status".into(),
             Err(error) => format!("its status cannot be had: {error}").into(),
