@@ -317,7 +317,7 @@ async fn pipe() {
     const TOTAL: usize = 1_000_000;
     let (reader, writer) = std::io::pipe().unwrap();
     let mut reader = PipeReader::new(OwnedFd::from(reader)).unwrap();
-    let mut writer = PipeWriter::new(OwnedFd::from(writer)).unwrap();
+    let writer = PipeWriter::new(OwnedFd::from(writer)).unwrap();
     net::spawn(async move {
         for _ in 0..TOTAL / 1000 {
             writer.send(Chunk::copied(&[7; 1000])).await.unwrap();

@@ -20,8 +20,10 @@ for old in "${root%.*}".*; do kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old";
 rm -rf "$root"
 mkdir -m 700 "$root" || exit
 trap 'rm -rf "$root"' EXIT
+# For the handler: the folder of the worker while it is loaded, and that of the request later.
+work=$root
 declare -A headers
-count=0
+requests=0
 
 status() { printf '%s' "$1" >"$work/status"; }
 header() {
@@ -48,7 +50,7 @@ read_request() {
     headers[$name]=${headers[$name]:+${headers[$name]}, }$value
   done
   length=${headers[content-length]:-0}
-  work=$root/$((++count))
+  work=$root/$((++requests))
   mkdir "$work"
   # `read` takes no byte more than it needs from a pipe, so that the body is there for `head`.
   : >"$work/body"

@@ -145,17 +145,25 @@ fn what_an_idle_worker_writes_is_nobodys_answer(driver: Driver) {
     let garbled = own_file(&gateway, "garbled");
     eventually("it has written", || garbled.exists().then_some(()));
     assert_eq!(gateway.get("/function/f/count").text(), "1", "a new worker");
-    // The same after the next request was sent to it, unread.
-    assert_eq!(gateway.get("/function/f/second-answer").text(), "first");
-    let [second] = workers(&gateway)[..] else {
-        panic!("not one worker");
-    };
-    let mut next = gateway.connect();
-    next.send(request_bytes("GET", "/function/f/count", "", b""));
-    eventually("the request is in its pipe", || has_input(second));
-    open_gate(&gateway, "asked");
-    let answer = next.response();
-    assert_eq!(answer.status(), 502, "{}", answer.text());
+    // The same after the next request was sent to it, unread; one that is larger than a pipe as well.
+    for body in [0, 100_000] {
+        assert_eq!(gateway.get("/function/f/second-answer").text(), "first");
+        let [second] = workers(&gateway)[..] else {
+            panic!("not one worker");
+        };
+        let mut next = gateway.connect();
+        next.send(request_bytes(
+            "POST",
+            "/function/f/count",
+            "",
+            &vec![b'x'; body],
+        ));
+        eventually("the request is in its pipe", || has_input(second));
+        open_gate(&gateway, "asked");
+        let answer = next.response();
+        assert_eq!(answer.status(), 502, "{}", answer.text());
+        std::fs::remove_file(own_file(&gateway, "asked")).unwrap();
+    }
     // The same at once behind an answer.
     assert_eq!(gateway.get("/function/f/more").text(), "hello");
     assert_eq!(gateway.get("/function/f/count").text(), "1", "a new worker");
