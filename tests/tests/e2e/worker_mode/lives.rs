@@ -162,7 +162,7 @@ fn what_an_idle_worker_writes_is_nobodys_answer(driver: Driver) {
         open_gate(&gateway, "asked");
         let answer = next.response();
         assert_eq!(answer.status(), 502, "{}", answer.text());
-        std::fs::remove_file(own_file(&gateway, "asked")).unwrap();
+        fs::remove_file(own_file(&gateway, "asked")).unwrap();
     }
     // The same at once behind an answer.
     assert_eq!(gateway.get("/function/f/more").text(), "hello");
