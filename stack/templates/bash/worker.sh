@@ -41,7 +41,9 @@ read_request() {
   path=${target%%\?*} query=
   [[ $target == *\?* ]] && query=${target#*\?}
   headers=()
-  while IFS= read -r line; do
+  while true; do
+    # The end of the input within a head: of a request that is not whole nothing is done.
+    IFS= read -r line || return 1
     line=${line%$'\r'}
     [[ -n $line ]] || break
     name=${line%%:*} value=${line#*:}
