@@ -1,6 +1,12 @@
 //! Who is alive, what they use and what they hold, as /proc tells it.
 
-use std::{collections::HashSet, fs, io, os::unix::ffi::OsStrExt, path::Path};
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    fs, io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 /// Processes that were started for the gateway on `state_dir`, however far removed: each has the
 /// directory in its environment, since its `TMPDIR` is there. Zombies count too.
@@ -15,6 +21,19 @@ pub fn started_on(state_dir: &Path) -> Vec<i32> {
                 .any(|window| window == needle)
         })
         .collect()
+}
+
+/// The folder that a process was given as `TMPDIR`.
+///
+/// # Panics
+/// When it has gone, or was given none.
+#[must_use]
+pub fn temp_dir(pid: i32) -> PathBuf {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let folder = environment
+        .split(|byte| *byte == 0)
+        .find_map(|variable| variable.strip_prefix(b"TMPDIR="));
+    OsStr::from_bytes(folder.unwrap()).into()
 }
 
 /// The children of `pid`, zombies among them.

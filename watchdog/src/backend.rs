@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use crate::config::{Fork, Mode};
-use crate::connection::{Connection, Next};
+use crate::connection::{Connection, Next, too_many};
 use crate::mode::{fork, http, static_files, worker};
 use crate::reply::Failure;
 use crate::request::Request;
@@ -94,8 +94,16 @@ impl Backend {
 /// Answers one call.
 pub(crate) async fn call(connection: &mut Connection, request: &Request) -> Next {
     let service = Rc::clone(&connection.service);
+    let max = service.config.max_inflight;
+    // Held until the answer is through, or a tunnel is closed; `fork` gives it back itself.
+    let Some(place) = service.calls.enter(max) else {
+        let failure = too_many(max.unwrap_or_default());
+        return connection.refuse(request, &failure).await;
+    };
     match &service.backend {
-        Backend::Fork(settings, shelf) => fork::call(connection, request, *settings, shelf).await,
+        Backend::Fork(settings, shelf) => {
+            fork::call(connection, request, place, *settings, shelf).await
+        }
         Backend::Http(function) => http::call(connection, request, function).await,
         Backend::Worker(pool) => worker::call(connection, request, pool).await,
         Backend::Static => match connection.found.take() {

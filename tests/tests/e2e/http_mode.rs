@@ -57,12 +57,7 @@ fn replica(gateway: &Gateway) -> (i32, i32) {
 /// The folder that the replica calls `TMPDIR`.
 fn own_folder(gateway: &Gateway) -> PathBuf {
     let (watchdog, _) = replica(gateway);
-    let environment = std::fs::read(format!("/proc/{watchdog}/environ")).unwrap();
-    let text = String::from_utf8(environment).unwrap();
-    let folder = text
-        .split('\0')
-        .find_map(|variable| variable.strip_prefix("TMPDIR="));
-    folder.unwrap().into()
+    processes::temp_dir(watchdog)
 }
 
 fn wait_for_file(gateway: &Gateway, name: &str) {

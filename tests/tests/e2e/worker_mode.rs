@@ -57,12 +57,7 @@ fn workers(gateway: &Gateway) -> Vec<i32> {
 
 /// A file in the folder that the only replica calls `TMPDIR`.
 fn own_file(gateway: &Gateway, name: &str) -> PathBuf {
-    let environment = fs::read(format!("/proc/{}/environ", watchdog(gateway))).unwrap();
-    let text = String::from_utf8(environment).unwrap();
-    let folder = text
-        .split('\0')
-        .find_map(|variable| variable.strip_prefix("TMPDIR="));
-    PathBuf::from(folder.unwrap()).join(name)
+    processes::temp_dir(watchdog(gateway)).join(name)
 }
 
 /// Sends a request that is answered once [`open_gate`] was called with its name, and waits until a

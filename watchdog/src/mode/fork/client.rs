@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use conduit::Pump;
-use net::{Chunk, Either, PipeWriter, race};
+use net::{Chunk, PipeWriter};
 use wire::{Framing, encode};
 
 use super::pieces::Pieces;
@@ -17,6 +17,7 @@ use crate::input::{Input, InputError};
 use crate::limits::{DEBUG_BYTES_MAX, LARGE_PIPE_BYTES, PIPE_BYTES, READY_BYTES_MAX};
 use crate::log;
 use crate::marshal::Marshal;
+use crate::mode::collect::receive;
 use crate::reply::Failure;
 use crate::request::Request;
 use crate::timers::Timers;
@@ -139,13 +140,8 @@ async fn collect(connection: &mut Connection) -> Result<Pieces, Stop> {
         ..
     } = connection;
     let mut pieces = Pieces::default();
-    loop {
-        match race(input.body(body), timers.read.expired()).await {
-            Either::First(Ok(Some(piece))) => pieces.push(&piece),
-            Either::First(Ok(None)) => break,
-            Either::First(Err(error)) => return Err(Stop::BadInput(error)),
-            Either::Second(()) => return Err(Stop::ReadTimeout),
-        }
+    while let Some(piece) = receive(input, body, timers).await? {
+        pieces.push(&piece);
     }
     let is_logged = connection.service.config.switches.write_debug;
     log_beginning(is_logged, "Request body", pieces.first());
@@ -222,10 +218,9 @@ pub(crate) async fn feed(
         loop {
             let piece = match &mut feed.pieces {
                 Some(pieces) => pieces.pop().filter(|_| is_open),
-                None => match race(input.body(body), timers.read.expired()).await {
-                    Either::First(Ok(piece)) => piece,
-                    Either::First(Err(error)) => return Stop::BadInput(error),
-                    Either::Second(()) => return Stop::ReadTimeout,
+                None => match receive(input, body, timers).await {
+                    Ok(piece) => piece,
+                    Err(trouble) => return trouble.into(),
                 },
             };
             let Some(piece) = piece else { break };

@@ -25,8 +25,9 @@ use std::time::Instant;
 use net::{Either, race};
 use process::Exit;
 
+use crate::calls::InFlight;
 use crate::config::{Fork, Holding};
-use crate::connection::{Connection, Next, too_many};
+use crate::connection::{Connection, Next};
 use crate::deadline::Deadline;
 use crate::limits::{ERROR_REPLY_MAX, SLOW_CALL};
 use crate::log;
@@ -42,16 +43,13 @@ use stop::Stop;
 pub(crate) async fn call(
     connection: &mut Connection,
     request: &Request,
+    // Held until the process has been reaped, so that the limit counts processes; and as long as a
+    // whole output is in memory, so that it bounds that too.
+    mut place: InFlight,
     fork: Fork,
     shelf: &Rc<Shelf>,
 ) -> Next {
     let service = Rc::clone(&connection.service);
-    // The place is held until the process has been reaped, so that the limit counts processes; and as
-    // long as a whole output is in memory, so that it bounds that too.
-    let Some(mut place) = service.calls.enter(service.config.max_inflight) else {
-        let limit = service.config.max_inflight.unwrap_or_default();
-        return connection.refuse(request, &too_many(limit)).await;
-    };
     let template = match service.template() {
         Ok(template) => template,
         Err(why) => {

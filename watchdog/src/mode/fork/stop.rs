@@ -6,6 +6,7 @@ use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::input::InputError;
 use crate::limits::OUTPUT_AFTER_END_MAX;
+use crate::mode::collect::BodyTrouble;
 use crate::reply::Failure;
 
 /// Why a call ends early.
@@ -57,6 +58,15 @@ impl Stop {
                 "watchdog-failed",
                 format!("the watchdog could not follow the function: {error}"),
             )),
+        }
+    }
+}
+
+impl From<BodyTrouble> for Stop {
+    fn from(trouble: BodyTrouble) -> Self {
+        match trouble {
+            BodyTrouble::ReadTimeout => Self::ReadTimeout,
+            BodyTrouble::BadInput(error) => Self::BadInput(error),
         }
     }
 }

@@ -19,7 +19,6 @@ use wire::encode;
 use super::answer::{Answered, Answering};
 use super::function::{Function, Upstream};
 use super::trouble::{Sent, Trouble};
-use crate::config::Mode;
 use crate::deadline::Deadline;
 use crate::input::Input;
 use crate::mode::collect::{collect, receive};
@@ -103,7 +102,7 @@ impl Exchange<'_> {
     ) -> Result<Done, Trouble> {
         // RFC 9110 §10.1.1: not if the body is on its way already.
         let mut asks = self.request.expects_continue && near.input.pending().is_empty();
-        let mut first = if self.is_collected() && !near.body.is_done() {
+        let mut first = if self.function.collects_bodies && !near.body.is_done() {
             if std::mem::take(&mut asks) {
                 ask(near.sender).await?;
             }
@@ -135,13 +134,6 @@ impl Exchange<'_> {
                 }
                 (outcome, _) => return outcome,
             }
-        }
-    }
-
-    fn is_collected(&self) -> bool {
-        match &self.service.config.mode {
-            Mode::Http(http) => http.buffer_bytes_max.is_some(),
-            _ => false,
         }
     }
 

@@ -39,6 +39,9 @@ pub(crate) struct Function {
     /// Where it listens, in words.
     place: String,
     pub(super) start_timeout: Duration,
+    pub(super) tunnel_idle_timeout: Option<Duration>,
+    /// Bodies of requests are collected whole before they go on.
+    pub(super) collects_bodies: bool,
     /// How it is asked whether it is ready, if it is.
     pub(super) ready: Option<Ready>,
     state: RefCell<State>,
@@ -95,6 +98,8 @@ impl Function {
             endpoints,
             place,
             start_timeout: http.start_timeout,
+            tunnel_idle_timeout: http.tunnel_idle_timeout,
+            collects_bodies: http.buffer_bytes_max.is_some(),
             ready: Ready::of(http),
             state: RefCell::new(State::Starting),
             last_end: RefCell::default(),

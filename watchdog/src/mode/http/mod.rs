@@ -30,8 +30,8 @@ pub(crate) use function::Function;
 pub(crate) use life::keep;
 pub(crate) use ready::not_ready;
 
-use crate::config::{Http, Mode};
-use crate::connection::{Connection, Next, too_many};
+use crate::config::Http;
+use crate::connection::{Connection, Next};
 use crate::deadline::Deadline;
 use crate::limits::SLOW_CALL;
 use crate::reply::Failure;
@@ -54,11 +54,6 @@ pub(crate) async fn call(
     function: &Rc<Function>,
 ) -> Next {
     let service = Rc::clone(&connection.service);
-    // Held until the answer is through or the tunnel is closed.
-    let Some(_place) = service.calls.enter(service.config.max_inflight) else {
-        let limit = service.config.max_inflight.unwrap_or_default();
-        return connection.refuse(request, &too_many(limit)).await;
-    };
     if let Some(failure) = function.impossible() {
         return connection.refuse(request, &failure).await;
     }
@@ -101,7 +96,10 @@ pub(crate) async fn call(
     match outcome {
         Ok(Done::Answered { keep: true }) => Next::Request,
         Ok(Done::Answered { keep: false }) => Next::Linger,
-        Ok(Done::Switched(upstream, unread)) => switch(connection, upstream, unread).await,
+        Ok(Done::Switched(upstream, unread)) => {
+            let limit = function.tunnel_idle_timeout;
+            switch(connection, upstream, unread, limit).await
+        }
         Err(_) if progress.stage() == Stage::Answering => Next::BreakOff,
         Err(trouble) => {
             let failure = words(connection, &trouble, function, &deadline, progress.stage()).await;
@@ -113,11 +111,12 @@ pub(crate) async fn call(
 }
 
 /// Both have agreed on another protocol: from here on bytes are only carried.
-async fn switch(connection: &mut Connection, mut upstream: Upstream, unread: Chunk) -> Next {
-    let limit = match &connection.service.config.mode {
-        Mode::Http(http) => http.tunnel_idle_timeout,
-        _ => None,
-    };
+async fn switch(
+    connection: &mut Connection,
+    mut upstream: Upstream,
+    unread: Chunk,
+    limit: Option<Duration>,
+) -> Next {
     let near = connection.input.side(&mut connection.sender);
     let far = Side {
         receiver: &mut upstream.stream.receiver,

@@ -26,7 +26,7 @@ use net::ChunkMut;
 use wire::{RequestHead, encode};
 
 use crate::config::StaticFiles;
-use crate::connection::{Connection, Next, too_many};
+use crate::connection::{Connection, Next};
 use crate::deadline;
 use crate::reply::{self, About, Failure};
 use crate::request::Request;
@@ -108,11 +108,6 @@ pub(crate) async fn call(
     found: Result<Answer, Failure>,
 ) -> Next {
     let service = Rc::clone(&connection.service);
-    // Held until the answer is through.
-    let Some(_place) = service.calls.enter(service.config.max_inflight) else {
-        let limit = service.config.max_inflight.unwrap_or_default();
-        return connection.refuse(request, &too_many(limit)).await;
-    };
     let began = Instant::now();
     let (answer, asked) = match (found, deadline::asked(request)) {
         (Ok(answer), Ok(asked)) => (answer, asked),

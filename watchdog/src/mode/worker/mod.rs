@@ -28,7 +28,7 @@ use wire::{Framing, RequestHead, Version, encode};
 
 pub(crate) use pool::Pool;
 
-use crate::connection::{Connection, Next, too_many};
+use crate::connection::{Connection, Next};
 use crate::deadline::Deadline;
 use crate::limits::SLOW_CALL;
 use crate::reply::Failure;
@@ -55,11 +55,6 @@ pub(crate) fn head(head: &RequestHead<'_>) -> ChunkMut {
 /// Answers one request by giving it to a worker.
 pub(crate) async fn call(connection: &mut Connection, request: &Request, pool: &Rc<Pool>) -> Next {
     let service = Rc::clone(&connection.service);
-    // Held until the answer is through.
-    let Some(_place) = service.calls.enter(service.config.max_inflight) else {
-        let limit = service.config.max_inflight.unwrap_or_default();
-        return connection.refuse(request, &too_many(limit)).await;
-    };
     // Before it is asked for, and before it is sent in vain.
     if matches!(request.framing, Framing::Length(length) if length > pool.body_bytes_max) {
         return connection.refuse(request, &too_large(pool)).await;
