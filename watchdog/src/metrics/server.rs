@@ -118,9 +118,8 @@ fn refusal(error: &InputError) -> Option<Chunk> {
 
 impl Wish {
     fn of(head: &RequestHead<'_>) -> Self {
-        let path = head.target.split(|byte| *byte == b'?').next();
         match head.method.as_str() {
-            _ if path != Some(b"/metrics") => Self::SomethingElse,
+            _ if head.path() != b"/metrics" => Self::SomethingElse,
             "GET" | "HEAD" => Self::Metrics,
             _ => Self::BadMethod,
         }
